@@ -1,0 +1,209 @@
+"""Datasets and their three-way split into train, control and test rows."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from ..results.errors import UserError
+from ..results.record import Frozen, sha256_json
+from .schema import TableSchema
+from .seeds import derive
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+Sharing = Literal["public", "local-only"]
+
+
+class DatasetError(UserError):
+    """A dataset cannot be loaded, or cannot serve as a benchmark."""
+
+
+class DatasetCard(Frozen):
+    """The card of a dataset: where it comes from, what it means, what one may do with it.
+
+    Attributes:
+        name: key of the dataset.
+        title: name for people.
+        version: raised on any change of the preparation.
+        source: where the rows come from: ``_target_`` (dotted path of a loader that returns a
+            DataFrame) and its arguments.
+        domain: clinical domain.
+        description: one paragraph: who the patients are, and what was recorded when.
+        prevalence: code of the target to its share in the source, from documentation.
+        licence, citation, url: of the data.
+        sharing: ``local-only`` rows may not leave the machine.
+        schema_: columns, target, task, sensitive columns and rules.
+    """
+
+    name: str
+    title: str = ""
+    version: int = 1
+    source: dict[str, Any] = Field(default_factory=dict)
+    domain: str = ""
+    description: str = ""
+    prevalence: dict[str, float] = Field(default_factory=dict)
+    licence: str = ""
+    citation: str = ""
+    url: str = ""
+    sharing: Sharing = "local-only"
+    schema_: TableSchema
+
+    @classmethod
+    def parse(cls, card: dict[str, Any]) -> Self:
+        """Read a card as it stands in ``conf/dataset/*.yaml``, where schema fields are not nested.
+
+        Raises:
+            DatasetError: the card is not consistent; the message names the field.
+        """
+        schema = {k: v for k, v in card.items() if k in TableSchema.model_fields}
+        rest = {k: v for k, v in card.items() if k not in schema}
+        if isinstance(rest.get("prevalence"), dict):
+            rest["prevalence"] = {str(k): v for k, v in rest["prevalence"].items()}
+        try:
+            return cls(**rest, schema_=TableSchema(**schema))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(p) for p in first["loc"])
+            raise DatasetError(
+                f"the card of dataset '{card.get('name', '?')}' is wrong"
+                f"{f' at {place}' if place else ''}: {first['msg'].removeprefix('Value error, ')}"
+            ) from None
+
+
+class Protocol(Frozen):
+    """How a table is split and how many rows a generator is asked for.
+
+    Train and control have the same size by default, so that a row of the one is exactly as likely
+    to be near a synthetic row as a row of the other if the generator kept nothing of train.
+
+    Attributes:
+        name: key of the protocol.
+        train, control, test: shares of the rows; their sum is at most 1.
+        split_seed: seed of the cap and the split.
+        max_rows: larger tables are capped to a random sample of this size before the split,
+            stratified by class.
+        ratio: synthetic rows asked for, as a multiple of the train rows.
+    """
+
+    name: str = "default"
+    train: float = Field(default=0.4, gt=0, lt=1)
+    control: float = Field(default=0.4, gt=0, lt=1)
+    test: float = Field(default=0.2, gt=0, lt=1)
+    split_seed: int = 0
+    max_rows: int | None = Field(default=None, ge=10)
+    ratio: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if self.train + self.control + self.test > 1 + 1e-9:
+            raise ValueError("train, control and test must not sum to more than 1")
+        return self
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three disjoint canonical tables with fresh indices.
+
+    Attributes:
+        train: what a generator may learn from, within its access.
+        control: never shown to a generator; the counterpart of train in privacy metrics.
+        test: never shown to a generator; the reference of fidelity and utility metrics.
+    """
+
+    train: pd.DataFrame
+    control: pd.DataFrame
+    test: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A canonical table with its card.
+
+    Attributes:
+        card: the dataset's card.
+        table: canonical table of shape ``(rows, columns)``.
+    """
+
+    card: DatasetCard
+    table: pd.DataFrame
+
+    @property
+    def schema(self) -> TableSchema:
+        """The schema of the card."""
+        return self.card.schema_
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the values of all rows in order, and over the schema they are read with."""
+        import pandas as pd
+
+        digest = hashlib.sha256(sha256_json(self.schema.model_dump(mode="json")).encode())
+        for name in self.schema.names:
+            digest.update(pd.util.hash_pandas_object(self.table[name], index=False).to_numpy().tobytes())
+        return digest.hexdigest()
+
+    def split(self, protocol: Protocol) -> Split:
+        """Split into train, control and test, stratified by a categorical target.
+
+        Raises:
+            DatasetError: a part would have fewer than 2 rows, or the train part only one class.
+        """
+        import numpy as np
+
+        rng = np.random.default_rng(derive(protocol.split_seed, "split"))
+        order = _stratified_order(self.table, self.schema, rng)
+        if protocol.max_rows is not None:
+            order = order[: protocol.max_rows]
+        n = len(order)
+        sizes = [round(n * share) for share in (protocol.train, protocol.control, protocol.test)]
+        sizes[2] = min(sizes[2], n - sizes[0] - sizes[1])
+        if min(sizes) < 2:
+            raise DatasetError(
+                f"dataset '{self.card.name}' has {n} rows: too few to split into train, control and test; "
+                "10 are needed at least, and some hundred for a result that means something"
+            )
+        # Dealing the stratified order out in turn keeps the class shares in every part.
+        part = _deal(sizes, n)
+        train, control, test = (
+            self.table.iloc[rng.permutation(order[part == k])].reset_index(drop=True) for k in range(3)
+        )
+        target = self.schema.target
+        if target is not None and not self.schema[target].numeric and train[target].nunique() < 2:
+            raise DatasetError(
+                f"the train rows of dataset '{self.card.name}' hold one class of '{target}' only: "
+                "choose another target, or give more rows of the rare class"
+            )
+        return Split(train, control, test)
+
+
+def _stratified_order(table: pd.DataFrame, schema: TableSchema, rng: np.random.Generator) -> np.ndarray:
+    """A random order of row numbers in which every prefix has about the class shares of the whole."""
+    import numpy as np
+
+    order = rng.permutation(len(table))
+    if schema.target is None or schema[schema.target].numeric:
+        return order
+    codes = table[schema.target].fillna("").to_numpy()[order]
+    position = np.empty(len(order))
+    for code in np.unique(codes.astype(str)):
+        members = np.flatnonzero(codes == code)
+        position[members] = (np.arange(len(members)) + rng.random()) / len(members)
+    ordered: np.ndarray = order[np.argsort(position, kind="stable")]
+    return ordered
+
+
+def _deal(sizes: list[int], n: int) -> np.ndarray:
+    """Assign each of ``n`` places in turn to the part that is furthest behind its share; -1 is unused."""
+    import numpy as np
+
+    part = np.full(n, -1)
+    turns = np.concatenate([(np.arange(size) + 0.5) / size for size in sizes])
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    dealt = owner[np.argsort(turns, kind="stable")]
+    part[: len(dealt)] = dealt
+    return part

@@ -1,0 +1,254 @@
+"""What a metric is: a pure function of an :class:`Evaluation`, with a card.
+
+A metric never raises on odd data: it gives a value, or a status with a reason.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..results.errors import UserError
+from ..results.record import Direction, Family, Measurement, MetricCard, Status
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from ..benchmarks.schema import TableSchema
+
+T = TypeVar("T")
+
+FAMILIES = ("marginals", "correlations", "utility", "privacy", "validity", "cost")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the making of the table cost."""
+
+    fit_seconds: float
+    sample_seconds: float
+    peak_memory_mb: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One synthetic table beside the real ones, and the work that several metrics share.
+
+    All tables are canonical (see :mod:`synthward.benchmarks.schema`).
+
+    Attributes:
+        schema: the schema card.
+        train: rows that the generator could learn from, shape ``(train rows, columns)``.
+        control: rows that it never saw, the counterpart of train in privacy metrics.
+        test: rows that it never saw, the reference of fidelity and utility metrics.
+        synthetic: the rows to score.
+        seed: seed of learners and subsamples.
+        costs: cost of the table, if known.
+        shared: intermediates by key, see :meth:`once`.
+    """
+
+    schema: TableSchema
+    train: pd.DataFrame
+    control: pd.DataFrame
+    test: pd.DataFrame
+    synthetic: pd.DataFrame
+    seed: int = 0
+    costs: Costs | None = None
+    shared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: Any, compute: Callable[[], T]) -> T:
+        """Return the intermediate under ``key``, computing it for the first metric that asks."""
+        if key not in self.shared:
+            self.shared[key] = compute()
+        value: T = self.shared[key]
+        return value
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a metric function returns: a value, or the reason why there is none.
+
+    Attributes:
+        value: ``None`` with a ``reason`` where the metric does not apply.
+        variant: which of several values of the metric this is.
+        low, high: bounds of a 95 % interval.
+        n: rows, columns or pairs behind the value.
+        breakdown: values by column, class or pair.
+        reason: why there is no value; a reason beside a value marks it as partial.
+    """
+
+    value: float | None
+    variant: str = ""
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    breakdown: dict[str, float | None] = field(default_factory=dict)
+    reason: str = ""
+
+
+MetricFunction = Callable[[Evaluation], Value | Sequence[Value]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric function with its card."""
+
+    card: MetricCard
+    function: MetricFunction
+
+    def measure(self, evaluation: Evaluation) -> list[Measurement]:
+        """Apply the metric. Never raises: an exception becomes a measurement with status ``error``."""
+        start = time.perf_counter()
+        reason = _unmet(self.card.needs, evaluation)
+        status = Status.UNSUPPORTED
+        values: Iterable[Value] = [Value(None, reason=reason)]
+        if not reason:
+            try:
+                result = self.function(evaluation)
+                values = [result] if isinstance(result, Value) else result
+            except Exception as error:  # a metric's failure is data, like a generator's
+                values = [Value(None, reason=f"{type(error).__name__}: {error}")]
+                status = Status.ERROR
+        seconds = time.perf_counter() - start
+        return [self._measurement(v, status, seconds) for v in values]
+
+    def _measurement(self, value: Value, status: Status, seconds: float) -> Measurement:
+        number = finite(value.value)
+        reason = value.reason
+        if number is not None:
+            status = Status.PARTIAL if reason else Status.OK
+        elif not reason:
+            reason = "not defined on this table"
+        return Measurement(
+            metric=self.card.name,
+            version=self.card.version,
+            variant=value.variant,
+            value=number,
+            low=finite(value.low),
+            high=finite(value.high),
+            n=value.n,
+            breakdown={k: finite(v) for k, v in value.breakdown.items()},
+            status=status,
+            reason=reason,
+            seconds=round(seconds, 4),
+        )
+
+
+def metric(
+    *,
+    family: Family,
+    direction: Direction,
+    definition: str,
+    ideal: float | None = None,
+    lower: float | None = None,
+    upper: float | None = None,
+    unit: str | None = None,
+    citation: str = "",
+    version: int = 1,
+    needs: tuple[str, ...] = (),
+    ranked: bool = True,
+) -> Callable[[MetricFunction], Metric]:
+    """Turn a function of an :class:`Evaluation` into a metric; its name becomes the metric's.
+
+    See :class:`synthward.results.record.MetricCard` for the arguments.
+    """
+
+    def decorate(function: MetricFunction) -> Metric:
+        card = MetricCard(
+            name=function.__name__,
+            family=family,
+            direction=direction,
+            ideal=ideal,
+            lower=lower,
+            upper=upper,
+            unit=unit,
+            definition=definition,
+            citation=citation,
+            version=version,
+            needs=needs,
+            ranked=ranked,
+        )
+        return Metric(card, function)
+
+    return decorate
+
+
+@cache
+def registry() -> dict[str, Metric]:
+    """All metrics by name: those of the families, then those of installed plugins.
+
+    Raises:
+        UserError: two metrics have one name.
+    """
+    metrics: dict[str, Metric] = {}
+    for family in FAMILIES:
+        module = importlib.import_module(f".{family}", __package__)
+        for found in vars(module).values():
+            if isinstance(found, Metric):
+                _add(metrics, found)
+    for plugin in entry_points(group="synthward.metrics"):
+        _add(metrics, plugin.load())
+    return metrics
+
+
+def get(name: str) -> Metric:
+    """Find a metric by name, or by the dotted path of one of your own (``my_pkg.my_metric``).
+
+    Raises:
+        UserError: there is no such metric; the message names the nearest.
+    """
+    if name in registry():
+        return registry()[name]
+    if "." in name:
+        try:
+            found = resolve_name(name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UserError(f"metric '{name}' cannot be imported: {error}") from None
+        if isinstance(found, Metric):
+            return found
+        raise UserError(f"'{name}' is not a metric: decorate the function with @metric")
+    raise UserError(f"there is no metric '{name}'{did_you_mean(name, registry())}")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The tail of an error message: the nearest known names, or where to find them all."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=3)
+    return f": did you mean {' or '.join(near)}?" if near else f": choose from {', '.join(sorted(known))}"
+
+
+def finite(value: float | np.floating[Any] | None) -> float | None:
+    """A plain float, or ``None`` for what is missing, NaN or infinite."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _add(metrics: dict[str, Metric], found: Metric) -> None:
+    name = found.card.name
+    if name in metrics:
+        raise UserError(f"two metrics are called '{name}': rename one")
+    metrics[name] = found
+
+
+def _unmet(needs: tuple[str, ...], evaluation: Evaluation) -> str:
+    """Why a metric does not apply to an evaluation, or an empty string."""
+    schema = evaluation.schema
+    present = {
+        "target": schema.target is not None,
+        "class target": schema.task in ("binary", "multiclass"),
+        "numeric": bool(schema.numeric),
+        "categorical": bool(schema.categorical),
+        "numeric pair": len(schema.numeric) > 1,
+        "categorical pair": len(schema.categorical) > 1,
+        "costs": evaluation.costs is not None,
+    }
+    lacking = [need for need in needs if not present[need]]
+    return f"needs a {' and a '.join(lacking)}: there is none" if lacking else ""

@@ -1,0 +1,203 @@
+"""The record: everything that is known of one cell, and the vocabulary of its parts.
+
+This module imports nothing of the rest of the house, so that a board can be built from records alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RECORD_VERSION = 1
+
+
+class Status(StrEnum):
+    """How a cell or a measurement ended. A status is data, never an exception."""
+
+    OK = "ok"
+    PARTIAL = "partial"  # a table, but fewer rows than asked; or a value on part of the data
+    UNSUPPORTED = "unsupported"  # the generator or metric does not apply here, and says why
+    INVALID = "invalid"  # the generator broke its contract: wrong columns, types, infinities
+    ERROR = "error"  # it raised
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    CRASHED = "crashed"  # the process died: segmentation fault, kill, exit
+
+
+class Phase(StrEnum):
+    """The stage of a cell in which its status was decided."""
+
+    LOAD = "load"
+    FIT = "fit"
+    SAMPLE = "sample"
+    CHECK = "check"
+    STORE = "store"
+    EVALUATE = "evaluate"
+    DONE = "done"
+
+
+Direction = Literal["max", "min", "target"]
+Family = Literal["fidelity", "utility", "privacy", "validity", "cost"]
+
+
+class Frozen(BaseModel):
+    """Base of all facts: immutable, and closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MetricCard(Frozen):
+    """What a metric is: enough to print, to rank and to explain it.
+
+    Attributes:
+        name: the key, also the column of the board.
+        family: the question it answers.
+        direction: ``max`` or ``min`` is better, or ``target``: the nearer to ``ideal`` the better.
+        ideal: the value of a perfect generator.
+        lower, upper: the bounds of the value; ``None`` where unbounded.
+        unit: unit of the value, ``None`` for a share or a score.
+        definition: one sentence.
+        citation: the paper or library that defines it.
+        version: raised on any change of value; a new version scores stored tables again.
+        needs: what must be there: ``target``, ``numeric``, ``categorical``.
+        ranked: whether the metric may enter a ranking: not where it is a reference value only.
+    """
+
+    name: str
+    family: Family
+    direction: Direction
+    ideal: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    unit: str | None = None
+    definition: str
+    citation: str = ""
+    version: int = 1
+    needs: tuple[str, ...] = ()
+    ranked: bool = True
+
+
+class Measurement(Frozen):
+    """One value of one metric on one synthetic table.
+
+    Attributes:
+        metric: name of the metric's card.
+        version: version of the card that computed it.
+        variant: which of several values of that metric: a learner, a statistic; "" if one only.
+        value: the value, or ``None`` with a status and a reason.
+        low, high: bounds of a 95 % interval where the metric has one.
+        n: how many rows, columns or pairs stand behind the value.
+        breakdown: values by column, class or pair, where the metric has them.
+        status, reason: why there is no value, or not the whole of it.
+        seconds: time the metric took, shared work included where it was first to need it.
+    """
+
+    metric: str
+    version: int = 1
+    variant: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    breakdown: dict[str, float | None] = Field(default_factory=dict)
+    status: Status = Status.OK
+    reason: str = ""
+    seconds: float | None = None
+
+
+class DatasetFacts(Frozen):
+    """What a board needs to know of the dataset, without having it."""
+
+    name: str
+    title: str = ""
+    domain: str = ""
+    task: str = ""
+    target: str | None = None
+    sharing: str = "local-only"
+    licence: str = ""
+    citation: str = ""
+    fingerprint: str
+    n_rows: int
+    n_columns: int
+    missing_rate: float
+    n_train: int
+    n_control: int
+    n_test: int
+
+
+class GeneratorFacts(Frozen):
+    """Which generator, with which settings, and what it was allowed to see."""
+
+    name: str
+    target: str
+    version: str
+    access: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class Artifact(Frozen):
+    """A stored synthetic table: file name beside the record, hash of its bytes, its size."""
+
+    path: str
+    sha256: str
+    rows: int
+    columns: int
+
+
+class Record(Frozen):
+    """One cell: what was asked, how it ended, what was measured, and where it was run.
+
+    ``digest`` covers all other fields: a truncated or edited record does not verify.
+    """
+
+    record_version: int = RECORD_VERSION
+    id: str
+    track: str = "synthesis"
+    identity: dict[str, Any]
+    dataset: DatasetFacts
+    generator: GeneratorFacts
+    seed: int
+    rows_requested: int
+    status: Status
+    phase: Phase
+    message: str = ""
+    artifact: Artifact | None = None
+    seconds: dict[str, float] = Field(default_factory=dict)
+    peak_memory_mb: float | None = None
+    limits: dict[str, float] = Field(default_factory=dict)
+    details: dict[str, Any] = Field(default_factory=dict)
+    measurements: tuple[Measurement, ...] = ()
+    cards: dict[str, MetricCard] = Field(default_factory=dict)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    digest: str = ""
+
+    def sealed(self) -> Record:
+        """Return the same record with the digest of its present content."""
+        return self.model_copy(update={"digest": self.content_digest()})
+
+    def content_digest(self) -> str:
+        """SHA-256 over the canonical JSON of all fields but the digest."""
+        return sha256_json(self.model_dump(mode="json", exclude={"digest"}))
+
+    def verifies(self) -> bool:
+        """Whether the digest matches the content."""
+        return self.digest == self.content_digest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no white space; refuses what JSON cannot hold exactly.
+
+    Raises:
+        TypeError: for an object that is no JSON value: there is no fallback to ``str``.
+        ValueError: for NaN and infinities.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256_json(value: Any) -> str:
+    """SHA-256 in hex of the canonical JSON of a value."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
