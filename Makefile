@@ -1,0 +1,62 @@
+# `make leaderboard` and `make test` are all that most people need; `make help` lists the rest.
+# pip runs as you configured it (PIP_* variables, pip.conf), and keeps what .venv already holds: a CPU
+# build of torch that you installed there first stays (see README.md, Install).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ROOMS  := benchmarks generators metrics results leaderboard conf
+
+# Slow tests run where CI=true (every common CI service sets it) or with SLOW=1.
+MARKED := $(if $(filter 1 true,$(SLOW) $(CI)),,-m "not slow")
+
+.DEFAULT_GOAL := help
+.PHONY: help venv leaderboard test lint types imports bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+leaderboard: $(VENV)/.stamp-run  ## sweep experiment=quick (minutes), then build the board
+	$(BIN)/synthward sweep experiment=quick
+	$(BIN)/synthward leaderboard
+
+test: lint types imports  ## all checks and tests; SLOW=1 adds the slow ones, as CI does
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(MARKED) $(PYTEST_ARGS)
+
+lint: $(VENV)/.stamp-all  ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy does not know setuptools' package-dir: it reads the packages through links that have their import names.
+types: $(VENV)/.stamp-all  ## static types, strict
+	@mkdir -p build/house/synthward
+	@for room in $(ROOMS); do ln -sfn ../../../$$room build/house/synthward/$$room; done
+	cd build/house && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p synthward
+
+imports: $(VENV)/.stamp-all  ## who may import whom
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.stamp-all  ## the speed bars, side by side (tests/bench)
+	@set -e; for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+clean:  ## remove what can be made again, except .venv and results
+	rm -rf build dist *.egg-info outputs multirun .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(ROOMS) tests -name __pycache__ -prune -exec rm -rf {} +
+
+venv: $(BIN)/python  ## create an empty .venv
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "synthward needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1)."; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "'$(PYTHON) -m venv' failed: on Debian and Ubuntu, install python3-venv."; rm -rf $(VENV); exit 1; }
+
+# A stamp is older than pyproject.toml when the dependencies may have changed: then pip looks again.
+$(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --editable '.[sdv,data]'
+	@touch $@
+
+$(VENV)/.stamp-all: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --editable '.[all,dev]'
+	@touch $@ $(VENV)/.stamp-run
