@@ -57,8 +57,8 @@ def check_table(table: pd.DataFrame, card: DatasetCard) -> None:
         known = values.dropna()
         if len(known) >= FEW_ROWS and known.nunique() > NEARLY_UNIQUE * len(known):
             raise DatasetError(
-                f"dataset '{name}': column '{column.name}' is {column.kind} but nearly every row has a value of its own, "
-                f"like an identifier: leave it out with dataset.drop=[{column.name}]"
+                f"dataset '{name}': column '{column.name}' is {column.kind} but nearly every row has a value of its "
+                f"own, like an identifier: leave it out with dataset.drop=[{column.name}]"
             )
         unknown = sorted(set(known) - set(column.codes))
         if unknown:
@@ -85,7 +85,8 @@ def check_target(target: pd.Series, name: str, *, numeric: bool) -> None:
     sizes = target.value_counts()
     if len(sizes) == 1:
         raise DatasetError(
-            f"dataset '{name}': target '{target.name}' is constant, {sizes.index[0]} in every row: choose another target"
+            f"dataset '{name}': target '{target.name}' is constant, {sizes.index[0]} in every row: "
+            "choose another target"
         )
     alone = [str(c) for c in sizes.index[sizes == 1]]
     if alone and not numeric:
