@@ -1,0 +1,56 @@
+"""From many scores to one value: means that name what they leave out, and intervals of shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from .base import Value
+
+WORST = 10  # pairs kept in a breakdown: a record must stay small on a table of 50 columns
+NAMED = 5  # columns or pairs named in a reason
+
+
+def mean_value(
+    scores: Mapping[str, float], noun: str, why: str, *, variant: str = "", worst: int | None = None
+) -> Value:
+    """The mean of the defined scores, with a reason that names the undefined ones.
+
+    Args:
+        scores: score by column or pair; NaN where it is undefined.
+        noun: what a score belongs to, in the plural.
+        why: what makes a score undefined.
+        variant: variant of the value.
+        worst: keep only this many of the lowest scores in the breakdown.
+    """
+    if not scores:
+        return Value(None, variant, reason=f"there are no {noun} to compare")
+    defined = {k: v for k, v in scores.items() if math.isfinite(v)}
+    lost = [k for k in scores if k not in defined]
+    reason = ""
+    if lost:
+        named = ", ".join(lost[:NAMED]) + (", ..." if len(lost) > NAMED else "")
+        reason = f"undefined for {len(lost)} of {len(scores)} {noun} ({why}): {named}"
+    kept: dict[str, float | None] = dict(scores)
+    if worst is not None:
+        kept = {k: defined[k] for k in sorted(defined, key=lambda k: (defined[k], k))[:worst]}
+    if not defined:
+        return Value(None, variant, n=0, breakdown=kept, reason=reason)
+    return Value(math.fsum(defined.values()) / len(defined), variant, n=len(defined), breakdown=kept, reason=reason)
+
+
+def share_value(hits: float, n: int, variant: str = "", breakdown: Mapping[str, float] | None = None) -> Value:
+    """A share of ``n`` rows with its 95 % Wilson score interval (Wilson 1927, JASA 22).
+
+    Args:
+        hits: rows that count; a tie may count half.
+        n: rows, at least 1.
+        variant: variant of the value.
+        breakdown: shares by reason or rule.
+    """
+    z = 1.959963984540054
+    share = hits / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    return Value(share, variant, low=low, high=high, n=n, breakdown=dict(breakdown or {}))

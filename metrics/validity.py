@@ -1,0 +1,51 @@
+"""Validity: do the rows, as they were generated, obey the schema card and its clinical rules?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Evaluation, Value, metric
+from .summary import share_value
+
+EMPTY = "the synthetic table has no rows"
+
+
+@metric(
+    family="validity",
+    direction="max",
+    ideal=1.0,
+    lower=0.0,
+    upper=1.0,
+    definition="Share of the rows as generated that conform to the schema card: known codes, integers where asked, "
+    "values within the plausible bounds, missing values only where allowed, and all clinical rules; the breakdown "
+    "gives the share of rows with each fault.",
+)
+def valid_rows(evaluation: Evaluation) -> Value:
+    """Share of rows that conform to the schema, with the faults of the others."""
+    n = len(evaluation.synthetic)
+    if not n:
+        return Value(None, reason=EMPTY)
+    conformity = evaluation.schema.conform(evaluation.synthetic)
+    faults = {reason: rows / n for reason, rows in conformity.reasons.items()}
+    return share_value(int(conformity.valid.sum()), n, breakdown=faults)
+
+
+@metric(
+    family="validity",
+    direction="max",
+    ideal=1.0,
+    lower=0.0,
+    upper=1.0,
+    definition="Share of synthetic rows that satisfy every clinical rule of the schema card; the breakdown gives the "
+    "share that satisfies each rule, a row that lacks a value of the rule included.",
+)
+def clinical_rules(evaluation: Evaluation) -> Value:
+    """Share of rows that satisfy all clinical rules, and each of them."""
+    n = len(evaluation.synthetic)
+    if not evaluation.schema.rules:
+        return Value(None, reason="the schema card declares no clinical rule")
+    if not n:
+        return Value(None, reason=EMPTY)
+    satisfied = {rule.name: rule.satisfied(evaluation.synthetic) for rule in evaluation.schema.rules}
+    every = np.logical_and.reduce(list(satisfied.values()))
+    return share_value(int(every.sum()), n, breakdown={name: float(rows.mean()) for name, rows in satisfied.items()})
