@@ -156,10 +156,11 @@ class Dataset:
         import numpy as np
 
         rng = np.random.default_rng(derive(protocol.split_seed, "split"))
-        order = _stratified_order(self.table, self.schema, rng)
-        if protocol.max_rows is not None:
-            order = order[: protocol.max_rows]
-        n = len(order)
+        rows = rng.permutation(len(self.table))
+        strata = self._strata()
+        if protocol.max_rows is not None and protocol.max_rows < len(rows):
+            rows = _deal(rows, strata, [protocol.max_rows, len(rows) - protocol.max_rows])[0]
+        n = len(rows)
         sizes = [round(n * share) for share in (protocol.train, protocol.control, protocol.test)]
         sizes[2] = min(sizes[2], n - sizes[0] - sizes[1])
         if min(sizes) < 2:
@@ -167,11 +168,8 @@ class Dataset:
                 f"dataset '{self.card.name}' has {n} rows: too few to split into train, control and test; "
                 "10 are needed at least, and some hundred for a result that means something"
             )
-        # Dealing the stratified order out in turn keeps the class shares in every part.
-        part = _deal(sizes, n)
-        train, control, test = (
-            self.table.iloc[rng.permutation(order[part == k])].reset_index(drop=True) for k in range(3)
-        )
+        parts = _deal(rows, strata, [*sizes, n - sum(sizes)])
+        train, control, test = (self.table.iloc[rng.permutation(part)].reset_index(drop=True) for part in parts[:3])
         target = self.schema.target
         if target is not None and not self.schema[target].numeric and train[target].nunique() < 2:
             raise DatasetError(
@@ -180,30 +178,31 @@ class Dataset:
             )
         return Split(train, control, test)
 
+    def _strata(self) -> np.ndarray:
+        """Number of the class of each row, shape ``(rows,)``; all one where there are no classes."""
+        import numpy as np
+        import pandas as pd
 
-def _stratified_order(table: pd.DataFrame, schema: TableSchema, rng: np.random.Generator) -> np.ndarray:
-    """A random order of row numbers in which every prefix has about the class shares of the whole."""
+        target = self.schema.target
+        if target is None or self.schema[target].numeric:
+            return np.zeros(len(self.table), dtype=int)
+        return pd.factorize(self.table[target], sort=True)[0]
+
+
+def _deal(rows: np.ndarray, strata: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
+    """Deal rows out to parts of given sizes so that every stratum is shared out in proportion.
+
+    The rows are put in the order of their strata, and each in turn goes to the part that is furthest
+    behind its share.
+
+    Args:
+        rows: row numbers in random order, shape ``(n,)``.
+        strata: stratum of every row of the table.
+        sizes: of the parts; they sum to ``n``.
+    """
     import numpy as np
 
-    order = rng.permutation(len(table))
-    if schema.target is None or schema[schema.target].numeric:
-        return order
-    codes = table[schema.target].fillna("").to_numpy()[order]
-    position = np.empty(len(order))
-    for code in np.unique(codes.astype(str)):
-        members = np.flatnonzero(codes == code)
-        position[members] = (np.arange(len(members)) + rng.random()) / len(members)
-    ordered: np.ndarray = order[np.argsort(position, kind="stable")]
-    return ordered
-
-
-def _deal(sizes: list[int], n: int) -> np.ndarray:
-    """Assign each of ``n`` places in turn to the part that is furthest behind its share; -1 is unused."""
-    import numpy as np
-
-    part = np.full(n, -1)
-    turns = np.concatenate([(np.arange(size) + 0.5) / size for size in sizes])
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    dealt = owner[np.argsort(turns, kind="stable")]
-    part[: len(dealt)] = dealt
-    return part
+    ordered = rows[np.argsort(strata[rows], kind="stable")]
+    turns = np.concatenate([(np.arange(size) + 0.5) / size for size in sizes if size])
+    owner = np.repeat(np.arange(len(sizes)), sizes)[np.argsort(turns, kind="stable")]
+    return [ordered[owner == part] for part in range(len(sizes))]

@@ -160,6 +160,7 @@ class Record(Frozen):
     identity: dict[str, Any]
     dataset: DatasetFacts
     generator: GeneratorFacts
+    protocol: str = ""
     seed: int
     rows_requested: int
     status: Status

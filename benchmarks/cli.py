@@ -1,0 +1,202 @@
+"""The ``synthward`` command. Each subcommand imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+from ..results.errors import UserError
+
+DEFAULT_STORE = "results/runs"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        Exit status: 0 all is well; 1 something was found wanting (a failed check, a cell without a
+        record); 2 the user can put it right, as the one line on standard error says; 130 interrupted.
+    """
+    _make_current_folder_importable()
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except UserError as error:
+        print(f"synthward: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("synthward: interrupted; what is recorded is safe, the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # a reader such as `head` has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="synthward", description="Benchmark generators of synthetic clinical tables, and publish the results."
+    )
+    parser.add_argument("--version", action="version", version=f"synthward {version('synthward')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+        added.set_defaults(command=command)
+        return added
+
+    def add_store(to: argparse.ArgumentParser) -> None:
+        default = os.environ.get("SYNTHWARD_STORE", DEFAULT_STORE)
+        to.add_argument("--store", type=Path, default=Path(default), help="folder of the records (%(default)s)")
+
+    sweep = add("sweep", _sweep, "run every cell of a grid that has not been run yet")
+    sweep.epilog = "example: synthward sweep generator=ctgan,tvae dataset=pbc,rhc 'seed=range(0,5)'"
+    sweep.add_argument("overrides", nargs="*", help="Hydra overrides: group=choice, group.key=value, lists with commas")
+
+    status = add("status", _status, "show how the sweeps of a store stand: done, failed and why, left")
+    add_store(status)
+
+    board = add("leaderboard", _leaderboard, "build the board from records and print its summary")
+    add_store(board)
+    board.add_argument("--records", type=Path, action="append", help="another folder of records; may be given again")
+    board.add_argument("--out", type=Path, default=Path("leaderboard/site"), help="where to write it (%(default)s)")
+
+    publish = add("publish", _publish, "copy the records of a store, without tables, to a folder that git keeps")
+    add_store(publish)
+    publish.add_argument("--to", type=Path, default=Path("results/records"), help="(%(default)s)")
+
+    listing = add("list", _list, "list the datasets, generators, metrics or experiments")
+    listing.add_argument("what", choices=["datasets", "generators", "metrics", "experiments"])
+
+    describe = add("describe", _describe, "write a first schema card for a table of your own")
+    describe.add_argument("path", type=Path, help="CSV or Parquet")
+    describe.add_argument("--target", help="the column to predict")
+    describe.add_argument("--out", type=Path, help="where to write the card; standard output if not given")
+
+    check = add("check", _check, "hold a generator of your own against the contract")
+    check.add_argument("target", help="dotted path of the class, my_pkg.MyGenerator")
+    check.add_argument("params", nargs="*", metavar="key=value", help="arguments of its __init__, as YAML values")
+
+    add("doctor", _doctor, "say what is installed, and which generators and datasets are usable")
+    return parser
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from .app import sweep
+    from .report import print_report
+
+    report = sweep([_absolute(o) for o in options.overrides])
+    print_report(report)
+    return 1 if report.failures or len(report.records) < len(report.planned) else 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from ..results.store import Store
+    from .report import print_status
+
+    return print_status(Store(options.store))
+
+
+def _leaderboard(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from ..leaderboard.aggregate import summarise
+    from ..leaderboard.build import build
+    from ..leaderboard.terminal import terminal_summary
+    from ..results.store import read_records
+
+    folders = options.records or [options.store]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"there is no folder {folder}: run `synthward sweep` first, or name one with --records")
+    records = list({r.id: r for folder in folders for r in read_records(folder)}.values())
+    page = build(records, options.out)
+    console = Console()
+    for table in terminal_summary(summarise(records)):
+        console.print(table)
+    print(f"board: {page.resolve()}")
+    return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from ..results.store import Store
+
+    count = Store(options.store).publish(options.to)
+    print(f"{count} records in {options.to}")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from .report import print_listing
+
+    print_listing(options.what)
+    return 0
+
+
+def _describe(options: argparse.Namespace) -> int:
+    from ..results.store import write_atomically
+    from .describe import describe_file
+
+    card = describe_file(options.path, options.target)
+    if options.out is None:
+        print(card, end="")
+    else:
+        if options.out.exists():
+            raise UserError(f"{options.out} exists: name another file with --out, or remove it")
+        write_atomically(options.out, card)
+        print(f"{options.out}: correct it, then use it with dataset=file path={options.path} card={options.out}")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from .report import print_verdicts
+
+    return print_verdicts(options.target, options.params)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from .doctor import print_diagnosis
+
+    print_diagnosis()
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong arguments are a matter of one line too."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"synthward: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _absolute(override: str) -> str:
+    """Make the paths of a user's files absolute: a launcher may run jobs in another folder."""
+    key, equals, value = override.partition("=")
+    if (
+        equals
+        and key in ("path", "card", "store", "generator.path")
+        and value
+        and not value.startswith(("/", "'", '"'))
+    ):
+        quoted = str(Path(value).expanduser().absolute()).replace("'", "\\'")
+        return f"{key}='{quoted}'" if value != "null" else override
+    return override
+
+
+def _make_current_folder_importable() -> None:
+    """Let ``my_generator.MyGenerator`` be found, here and in the processes that run cells."""
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    inherited = os.environ.get("PYTHONPATH", "")
+    if here not in inherited.split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [here, inherited]))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

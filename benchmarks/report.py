@@ -1,0 +1,150 @@
+"""What the command line prints of sweeps, stores, configs and checks."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from ..generators.spec import GeneratorSpec
+from ..results.errors import UserError
+from ..results.record import Record
+from ..results.store import Store
+from .catalogue import GROUPS, configs
+from .runner import SCORED, unmeasured
+from .sweep import SweepReport, duration
+
+
+def print_report(report: SweepReport) -> None:
+    """Say how a sweep ended, failures with their messages."""
+    console = Console()
+    counts = ", ".join(f"{n} {status}" for status, n in sorted(report.counts().items()))
+    before = f", {report.before} of them done before" if report.before else ""
+    console.print(f"{len(report.planned)} cells{before}: {counts}; {duration(report.seconds)}", highlight=False)
+    _print_failures(console, report.records)
+    for line in report.failures:
+        console.print(f"  no record: {line}", markup=False, highlight=False, soft_wrap=True)
+    if any(r.status not in SCORED for r in report.records):
+        console.print("Failures are results and are kept; retry=failed runs them again.", highlight=False)
+
+
+def print_status(store: Store) -> int:
+    """Show each sweep of a store: cells done, failed, running and left.
+
+    Returns:
+        0 if nothing is left of any sweep, else 1.
+
+    Raises:
+        UserError: the store has no sweep.
+    """
+    plans = sorted((store.root / "sweeps").glob("*.json"), key=lambda p: p.stat().st_mtime)
+    if not plans:
+        raise UserError(f"no sweep was started in {store.root}: run `synthward sweep`, or name another --store")
+    console = Console()
+    nothing_left = True
+    for path in plans:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        console.print(f"[bold]synthward sweep[/] {' '.join(plan['overrides'])}", highlight=False, soft_wrap=True)
+        counts: Counter[str] = Counter()
+        records: list[Record] = []
+        for cell in plan["cells"]:
+            record = store.get(cell["id"])
+            if record is not None and not unmeasured(record, cell["metrics"]):
+                counts[record.status.value] += 1
+                records.append(record)
+            else:
+                counts["running" if store.running(cell["id"]) else "left"] += 1
+        done, total = len(records), len(plan["cells"])
+        nothing_left &= done == total
+        shares = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+        console.print(f"  {done} of {total} cells done: {shares}", highlight=False)
+        _print_failures(console, records)
+    damaged = store.quarantined()
+    if damaged:
+        console.print(
+            f"{len(damaged)} damaged cells were set aside in {store.root / 'quarantine'} and count as not done",
+            highlight=False,
+        )
+    return 0 if nothing_left else 1
+
+
+def print_listing(what: str) -> None:
+    """Print a table of the datasets, generators, metrics or experiments."""
+    console = Console()
+    if what == "metrics":
+        from ..metrics import registry
+
+        table = _table("metric", "family", "better", "definition")
+        for name, metric in sorted(registry().items(), key=lambda item: (item[1].card.family, item[0])):
+            card = metric.card
+            better = f"near {card.ideal:g}" if card.direction == "target" and card.ideal is not None else card.direction
+            table.add_row(name, card.family, better, card.definition)
+    elif what == "generators":
+        table = _table("generator", "may see", "class", "settings")
+        for name, config in configs("generator").items():
+            spec = GeneratorSpec.parse(config)
+            settings = " ".join(f"{k}={v}" for k, v in spec.params.items())
+            table.add_row(name, spec.resolve().access.value, spec.target, settings)
+    elif what == "datasets":
+        table = _table("dataset", "title", "domain", "task", "target", "sharing")
+        for name, config in configs("dataset").items():
+            fields = ("title", "domain", "task", "target", "sharing")
+            table.add_row(name, *(str(config.get(field) or "") for field in fields))
+    else:
+        table = _table("experiment", "sweeps")
+        for name, config in configs(GROUPS[what]).items():
+            params = config.get("hydra", {}).get("sweeper", {}).get("params", {})
+            table.add_row(name, "  ".join(f"{k}={v}" for k, v in params.items()))
+    console.print(table)
+
+
+def print_verdicts(target: str, params: Sequence[str]) -> int:
+    """Run the contract suite over a generator and print its verdicts.
+
+    Args:
+        target: dotted path of the class.
+        params: ``key=value`` arguments of its ``__init__``.
+
+    Returns:
+        0 if every check passed, else 1.
+    """
+    from ..generators.checks import check_generator, specimen
+
+    wrong = [p for p in params if "=" not in p]
+    if wrong:
+        raise UserError(f"'{wrong[0]}' is no key=value")
+    config = {key: yaml.safe_load(value) for key, _, value in (p.partition("=") for p in params)}
+    spec = GeneratorSpec.parse({"_target_": target, **config})
+    spec.build()
+    schema, split = specimen()
+    console = Console()
+    failed = 0
+    for verdict in check_generator(spec.build, schema, split):
+        failed += not verdict.passed
+        mark = "[green]ok  [/]" if verdict.passed else "[red]FAIL[/]"
+        console.print(mark, verdict.name, highlight=False, markup=True)
+        if verdict.message:
+            console.print(f"     {verdict.message}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{target} keeps the contract" if not failed else f"{failed} checks failed", highlight=False)
+    return 1 if failed else 0
+
+
+def _print_failures(console: Console, records: Sequence[Record]) -> None:
+    counts = Counter(
+        (r.status.value, r.generator.name, r.dataset.name, r.message) for r in records if r.status not in SCORED
+    )
+    for (status, generator, dataset, message), n in sorted(counts.items()):
+        times = f" ({n} times)" if n > 1 else ""
+        line = f"  {status}: {generator} on {dataset}{times}: {message}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,218 @@
+"""Runs one cell from what the store already has of it to its full record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from ..generators import missing_requirement
+from ..metrics import get
+from ..results.record import Artifact, Measurement, Phase, Record, Status
+from ..results.store import LOG_NAME, TABLE_NAME, Store, full_disk_is_clear, sha256_file
+from .cell import Cell, Limits
+from .isolation import Exit, Worker
+from .provenance import provenance
+from .stages import (
+    EVALUATE_PRELOAD,
+    GENERATE_PRELOAD,
+    OUTCOME_NAME,
+    PHASE_NAME,
+    read_measurements,
+)
+
+Retry = Literal["none", "failed", "all"]
+
+SCORED = (Status.OK, Status.PARTIAL)
+
+
+def run_cell(
+    cell: Cell, metrics: Sequence[str], store: Store, worker: Worker, limits: Limits, retry: Retry = "none"
+) -> Record:
+    """Do what is missing of a cell: its table, its measurements, both or neither.
+
+    Args:
+        cell: what to run.
+        metrics: names of the metrics to apply.
+        store: where records are.
+        worker: where stages run.
+        limits: what a stage may use.
+        retry: ``failed`` runs a cell again that has no table; ``all`` runs every cell again.
+
+    Returns:
+        The cell's record as it now stands in the store. A cell that fails is a record too.
+
+    Raises:
+        StoreFullError: the disk is full.
+    """
+    with store.lock(cell.id):
+        record = store.get(cell.id)
+        if record is None or wants_new_table(record, cell, limits, retry):
+            record = _generate(cell, store, worker, limits)
+        lacking = unmeasured(record, metrics)
+        if lacking:
+            record = _evaluate(record, lacking, cell, store, worker, limits)
+        return record
+
+
+def is_done(cell: Cell, metrics: Sequence[str], store: Store, limits: Limits, retry: Retry) -> bool:
+    """Whether :func:`run_cell` would find nothing to do."""
+    record = store.get(cell.id)
+    return record is not None and not wants_new_table(record, cell, limits, retry) and not unmeasured(record, metrics)
+
+
+def wants_new_table(record: Record, cell: Cell, limits: Limits, retry: Retry) -> bool:
+    """Whether a recorded cell is to be generated again.
+
+    A failure is an answer and is kept, unless a new attempt can end otherwise: the limit it broke
+    has been raised since, or the library it lacked has been installed.
+    """
+    if retry == "all" or (retry == "failed" and record.status not in SCORED):
+        return True
+    if record.status is Status.TIMEOUT:
+        return limits.generate_seconds > record.limits.get("generate_seconds", 0)
+    if record.status is Status.OOM:
+        return limits.memory_mb > record.limits.get("memory_mb", 0)
+    if record.status is Status.UNSUPPORTED and record.details.get("missing_requirement"):
+        return missing_requirement(cell.generator.resolve()) is None
+    return False
+
+
+def unmeasured(record: Record, metrics: Sequence[str]) -> list[str]:
+    """Which of the metrics the record lacks, or has by an older version only."""
+    if record.status not in SCORED:
+        return []
+    present = {(m.metric, m.version) for m in record.measurements}
+    return [name for name in metrics if (name, get(name).card.version) not in present]
+
+
+def _job(cell: Cell) -> dict[str, Any]:
+    return {
+        "dataset": dict(cell.config),
+        "fingerprint": cell.identity["dataset"],
+        "protocol": cell.protocol.model_dump(mode="json"),
+        "generator": cell.generator.model_dump(mode="json"),
+        "seed": cell.seed,
+        "rows": cell.rows,
+    }
+
+
+def _generate(cell: Cell, store: Store, worker: Worker, limits: Limits) -> Record:
+    with store.workspace(cell.id) as folder:
+        worker.preload([*GENERATE_PRELOAD, *cell.generator.resolve().preload], cell.config)
+        ended = worker.run("generate", _job(cell), folder, limits.generate_seconds, limits.memory_mb)
+        with full_disk_is_clear(store.root):
+            outcome = _outcome(folder, ended)
+            artifact = _artifact(folder, outcome)
+        record = Record(
+            id=cell.id,
+            identity=cell.identity,
+            dataset=cell.dataset_facts(),
+            generator=cell.generator_facts(),
+            protocol=cell.protocol.name,
+            seed=cell.seed,
+            rows_requested=cell.rows,
+            status=outcome["status"],
+            phase=outcome["phase"],
+            message=outcome["message"],
+            artifact=artifact,
+            seconds={**outcome.get("seconds", {}), "total": round(ended.seconds, 4)},
+            peak_memory_mb=outcome.get("peak_memory_mb", round(ended.peak_mb, 1)),
+            limits=limits.model_dump(),
+            details=_details(cell, outcome),
+            provenance={**provenance(), "config": _config(cell)},
+        )
+        return store.put(record, folder)
+
+
+def _outcome(folder: Path, ended: Exit) -> dict[str, Any]:
+    """What the stage wrote; or, where it was killed, what can be said from outside."""
+    written = folder / OUTCOME_NAME
+    if ended.status is Status.OK and written.exists():
+        outcome: dict[str, Any] = json.loads(written.read_text())
+        return outcome
+    if ended.status is Status.CRASHED and _ran_out_of_disk(folder):
+        raise OSError(28, "No space left on device")
+    phase = folder / PHASE_NAME
+    return {
+        "status": ended.status if ended.status is not Status.OK else Status.CRASHED,
+        "phase": phase.read_text() if phase.exists() and phase.stat().st_size else Phase.LOAD,
+        "message": ended.message or "the process ended without an outcome",
+    }
+
+
+def _artifact(folder: Path, outcome: Mapping[str, Any]) -> Artifact | None:
+    if outcome["status"] not in SCORED:
+        (folder / TABLE_NAME).unlink(missing_ok=True)
+        return None
+    return Artifact(
+        path=TABLE_NAME,
+        sha256=sha256_file(folder / TABLE_NAME),
+        rows=outcome["rows"],
+        columns=outcome["columns"],
+    )
+
+
+def _details(cell: Cell, outcome: Mapping[str, Any]) -> dict[str, Any]:
+    details = dict(outcome.get("details", {}))
+    if outcome["status"] == Status.UNSUPPORTED and missing_requirement(cell.generator.resolve()):
+        details["missing_requirement"] = True
+    return details
+
+
+def _config(cell: Cell) -> dict[str, Any]:
+    """The resolved configuration; the card's columns are left to the fingerprint, which covers them."""
+    dataset = {key: cell.config[key] for key in ("name", "version", "source") if key in cell.config}
+    return {
+        "dataset": dataset,
+        "generator": {"name": cell.generator.name, "_target_": cell.generator.target, **cell.generator.params},
+        "protocol": cell.protocol.model_dump(mode="json"),
+        "seed": cell.seed,
+    }
+
+
+def _evaluate(
+    record: Record, metrics: Sequence[str], cell: Cell, store: Store, worker: Worker, limits: Limits
+) -> Record:
+    """Apply metrics; one that hangs or dies costs its own value alone."""
+    worker.preload([*GENERATE_PRELOAD, *EVALUATE_PRELOAD], cell.config)
+    job = {
+        **_job(cell),
+        "table": str(store.folder(cell.id) / TABLE_NAME),
+        "costs": {
+            "fit_seconds": record.seconds.get(Phase.FIT.value, 0.0),
+            "sample_seconds": record.seconds.get(Phase.SAMPLE.value, 0.0),
+            "peak_memory_mb": record.peak_memory_mb or 0.0,
+        },
+    }
+    measured: dict[str, list[Measurement]] = {}
+    while left := [name for name in metrics if name not in measured]:
+        with store.workspace(cell.id) as folder:
+            seconds = limits.evaluate_seconds * len(left)
+            ended = worker.run("evaluate", {**job, "metrics": left}, folder, seconds, limits.memory_mb)
+            measured |= dict(zip(left, read_measurements(folder), strict=False))
+            unfinished = [name for name in left if name not in measured]
+            if unfinished:
+                if ended.status in (Status.OK, Status.CRASHED) and not (folder / PHASE_NAME).exists():
+                    reason = _last_line(folder / LOG_NAME) or ended.message
+                    measured |= {name: [_failed(name, Status.ERROR, reason)] for name in unfinished}
+                else:
+                    measured[unfinished[0]] = [_failed(unfinished[0], ended.status, ended.message)]
+    kept = [m for m in record.measurements if m.metric not in measured]
+    new = [m for name in metrics for m in measured[name]]
+    cards = {**record.cards, **{name: get(name).card for name in metrics}}
+    return store.put(record.model_copy(update={"measurements": (*kept, *new), "cards": cards}))
+
+
+def _failed(name: str, status: Status, reason: str) -> Measurement:
+    return Measurement(metric=name, version=get(name).card.version, status=status, reason=reason)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1][:300] if lines else ""
+
+
+def _ran_out_of_disk(folder: Path) -> bool:
+    return "No space left on device" in _last_line(folder / LOG_NAME)

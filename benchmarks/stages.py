@@ -1,0 +1,250 @@
+"""What happens inside a cell's own process: make the table, or score it.
+
+A stage reads a JSON job, works in a folder that is its own, and leaves its outcome there as files. It
+is run by :mod:`.zygote` in a forked process that may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..generators import TrainView, missing_requirement
+from ..generators.spec import GeneratorSpec
+from ..results.record import Measurement, Phase, Status, canonical_json
+from ..results.store import TABLE_NAME, write_atomically
+from .dataset import Protocol
+from .schema import TableError, TableSchema
+from .seeds import derive
+from .sources import load_dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..metrics import Evaluation
+    from .dataset import Dataset
+
+OUTCOME_NAME = "outcome.json"
+PHASE_NAME = "phase"
+MEASUREMENTS_NAME = "measurements.jsonl"
+
+GENERATE_PRELOAD = ("pandas", "pyarrow.parquet", "synthward.benchmarks.stages")
+EVALUATE_PRELOAD = (
+    "synthward.metrics.base",
+    "scipy.stats",
+    "sklearn.compose",
+    "sklearn.ensemble",
+    "sklearn.impute",
+    "sklearn.linear_model",
+    "sklearn.tree",
+    "xgboost",
+)
+
+
+class BrokenContractError(Exception):
+    """The generator's output is not what the contract asks for; the cell is ``invalid``."""
+
+
+def generate(job: Mapping[str, Any], folder: Path) -> None:
+    """Fit a generator and sample from it; leaves ``outcome.json`` and, if it went well, the table.
+
+    Args:
+        job: ``dataset``, ``protocol`` and ``generator`` configurations, ``fingerprint``, ``seed``, ``rows``.
+        folder: the cell's work folder.
+    """
+    progress = _Progress(folder)
+    outcome: dict[str, Any] = {}
+    baseline = _resident_mb()
+    try:
+        outcome = _generate(job, folder, progress)
+    except BrokenContractError as error:
+        outcome = {"status": Status.INVALID, "message": str(error)}
+    except MemoryError as error:
+        outcome = {"status": Status.OOM, "message": f"MemoryError: {error}"}
+    except Exception as error:
+        traceback.print_exc()
+        outcome = {"status": Status.ERROR, "message": _one_line(error)}
+    outcome["phase"] = progress.phase
+    outcome["seconds"] = progress.finish()
+    outcome["peak_memory_mb"] = round(max(0.0, _peak_mb() - baseline), 1)
+    write_atomically(folder / OUTCOME_NAME, json.dumps(outcome))
+
+
+def _generate(job: Mapping[str, Any], folder: Path, progress: _Progress) -> dict[str, Any]:
+    with progress(Phase.LOAD):
+        spec = GeneratorSpec(**job["generator"])
+        kind = spec.resolve()
+        absent = missing_requirement(kind)
+        if absent is not None:
+            return {"status": Status.UNSUPPORTED, "message": absent}
+        dataset = _load(job)
+        split = dataset.split(Protocol(**job["protocol"]))
+        generator = spec.build()
+        reason = generator.supports(dataset.schema)
+        if reason is not None:
+            return {"status": Status.UNSUPPORTED, "message": reason}
+        view = TrainView(dataset.schema, split, kind.access)
+    with progress(Phase.FIT):
+        generator.fit(view, derive(job["seed"], "generator", "fit"))
+    with progress(Phase.SAMPLE):
+        produced = generator.sample(job["rows"], derive(job["seed"], "generator", "sample"))
+    with progress(Phase.CHECK):
+        table = checked(produced, dataset.schema, job["rows"])
+        details = {"shown_rows": view.shown} if view.shown else {}
+        details |= json.loads(canonical_json(generator.details()))
+    with progress(Phase.STORE):
+        write_table(table, folder / TABLE_NAME)
+    outcome = {"status": Status.OK, "message": "", "details": details, "rows": len(table), "columns": table.shape[1]}
+    if len(table) < job["rows"]:
+        outcome |= {"status": Status.PARTIAL, "message": f"{len(table)} of {job['rows']} rows"}
+    progress.phase = Phase.DONE
+    return outcome
+
+
+def checked(produced: Any, schema: TableSchema, rows: int) -> pd.DataFrame:
+    """Hold a generator's output against the contract.
+
+    Values are not changed: an implausible value is for the metric ``valid_rows`` to count.
+
+    Returns:
+        The canonical table, cut to ``rows`` rows where there are more.
+
+    Raises:
+        BrokenContractError: no DataFrame, other columns, text among numbers, an infinite value, a
+            missing value in a column that has none, or no row at all.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if not isinstance(produced, pd.DataFrame):
+        raise BrokenContractError(f"sample() returned {type(produced).__name__}, not a DataFrame")
+    try:
+        table = schema.canonical(produced)
+    except TableError as error:
+        raise BrokenContractError(str(error)) from None
+    if table.empty:
+        raise BrokenContractError("sample() returned no rows")
+    for column in schema.columns:
+        values = table[column.name]
+        missing = int(values.isna().sum())
+        if missing and not column.missing:
+            raise BrokenContractError(
+                f"column '{column.name}' has {missing} missing values, but the card allows none there"
+            )
+        if column.numeric and np.isinf(values.to_numpy(dtype=float)).any():
+            raise BrokenContractError(f"column '{column.name}' has infinite values")
+    return table.head(rows)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a canonical table as Parquet, the same bytes for the same values."""
+    table.to_parquet(path, engine="pyarrow", compression="zstd", index=False)
+
+
+def read_table(path: Path, schema: TableSchema) -> pd.DataFrame:
+    """Read a table that :func:`write_table` wrote."""
+    import pandas as pd
+
+    return schema.canonical(pd.read_parquet(path, engine="pyarrow"))
+
+
+def evaluate(job: Mapping[str, Any], folder: Path) -> None:
+    """Apply metrics one after the other, appending each result to ``measurements.jsonl`` at once.
+
+    What was measured before a kill is therefore kept.
+
+    Args:
+        job: as for :func:`generate`, and ``table`` (path), ``metrics`` (names) and ``costs``.
+        folder: the cell's work folder.
+    """
+    from ..metrics import get
+
+    evaluation = _evaluation(job)
+    with (folder / MEASUREMENTS_NAME).open("a", encoding="utf-8") as file:
+        for name in job["metrics"]:
+            (folder / PHASE_NAME).write_text(name)
+            measured = get(name).measure(evaluation)
+            file.write(json.dumps([m.model_dump(mode="json") for m in measured]) + "\n")
+            file.flush()
+
+
+def read_measurements(folder: Path) -> list[list[Measurement]]:
+    """The measurements a stage left, one list a metric; a line cut off by a kill is left out."""
+    path = folder / MEASUREMENTS_NAME
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [[Measurement(**m) for m in json.loads(line)] for line in lines]
+
+
+STAGES: dict[str, Callable[[Mapping[str, Any], Path], None]] = {"generate": generate, "evaluate": evaluate}
+
+
+def _evaluation(job: Mapping[str, Any]) -> Evaluation:
+    from ..metrics import Costs, Evaluation
+
+    dataset = _load(job)
+    split = dataset.split(Protocol(**job["protocol"]))
+    return Evaluation(
+        schema=dataset.schema,
+        train=split.train,
+        control=split.control,
+        test=split.test,
+        synthetic=read_table(Path(job["table"]), dataset.schema),
+        seed=derive(job["seed"], "evaluation"),
+        costs=Costs(**job["costs"]),
+    )
+
+
+def _load(job: Mapping[str, Any]) -> Dataset:
+    dataset = load_dataset(job["dataset"])
+    if dataset.fingerprint() != job["fingerprint"]:
+        raise BrokenContractError("the dataset changed while the sweep was running: start the sweep again")
+    return dataset
+
+
+class _Progress:
+    """Times the phases, and leaves the present one on disk for whoever finds the process dead."""
+
+    def __init__(self, folder: Path) -> None:
+        self.phase = Phase.LOAD
+        self._path = folder / PHASE_NAME
+        self._seconds: dict[str, float] = {}
+        self._start = time.perf_counter()
+
+    @contextmanager
+    def __call__(self, phase: Phase) -> Iterator[None]:
+        self.phase = phase
+        self._path.write_text(phase)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[phase.value] = round(time.perf_counter() - start, 4)
+
+    def finish(self) -> dict[str, float]:
+        return self._seconds
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:500] if text else type(error).__name__
+
+
+def _resident_mb() -> float:
+    import psutil
+
+    return float(psutil.Process().memory_info().rss) / 2**20
+
+
+def _peak_mb() -> float:
+    """Highest resident memory of this process since it was forked."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

@@ -1,0 +1,180 @@
+"""A sweep as a list of planned cells: what is pending, how it goes, how it ended."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..results.record import Record, Status, sha256_json
+from ..results.store import Store, full_disk_is_clear, write_atomically
+from .cell import Cell, Limits
+from .runner import SCORED, Retry, is_done, unmeasured
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One cell of a sweep, with the metrics asked for and the overrides that lead to it."""
+
+    cell: Cell
+    metrics: tuple[str, ...]
+    limits: Limits
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """How a sweep ended.
+
+    Attributes:
+        planned: all of its cells.
+        before: how many had nothing left to do.
+        seconds: wall clock of the whole.
+        records: the cells' records; one that has none was interrupted.
+        failures: errors of jobs that left no record, one line each.
+    """
+
+    planned: tuple[Planned, ...]
+    before: int
+    seconds: float
+    records: tuple[Record, ...]
+    failures: tuple[str, ...] = ()
+
+    def counts(self) -> Counter[str]:
+        """Number of cells by status; ``missing`` for those without a record."""
+        counts = Counter(r.status.value for r in self.records)
+        if len(self.planned) > len(self.records):
+            counts["missing"] = len(self.planned) - len(self.records)
+        return counts
+
+
+def pending(planned: Sequence[Planned], store: Store, retry: Retry) -> list[Planned]:
+    """The cells that have something left to do."""
+    return [p for p in planned if not is_done(p.cell, p.metrics, store, p.limits, retry)]
+
+
+def write_plan(planned: Sequence[Planned], overrides: Sequence[str], store: Store) -> Path:
+    """Leave the list of a sweep's cells in the store, for ``synthward status``.
+
+    Running the same sweep again replaces its plan.
+    """
+    cells = [{"id": p.cell.id, "label": p.cell.label, "metrics": list(p.metrics)} for p in planned]
+    plan: dict[str, Any] = {"overrides": list(overrides), "cells": cells}
+    folder = store.root / "sweeps"
+    with full_disk_is_clear(store.root):
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{sha256_json(plan)[:12]}.json"
+        write_atomically(path, json.dumps(plan, indent=1) + "\n")
+    return path
+
+
+@dataclass
+class _Watch:
+    """Looks at the store while a launcher is busy, whichever launcher and on whichever machine."""
+
+    waiting: dict[str, Planned]
+    store: Store
+    seen: dict[str, float] = field(default_factory=dict)
+
+    def finished(self) -> Iterator[Record]:
+        """Records that were completed since the last call."""
+        for cell_id, planned in list(self.waiting.items()):
+            path = self.store.folder(cell_id) / "record.json"
+            try:
+                changed = path.stat().st_mtime
+            except FileNotFoundError:
+                continue
+            if self.seen.get(cell_id) == changed:
+                continue
+            self.seen[cell_id] = changed
+            record = self.store.get(cell_id)
+            if record is not None and not unmeasured(record, planned.metrics):
+                del self.waiting[cell_id]
+                yield record
+
+
+@contextmanager
+def progress(todo: Sequence[Planned], before: int, store: Store, console: Console) -> Iterator[None]:
+    """Show how a sweep goes: a bar with the time left on a terminal, a line a cell in a log."""
+    watch = _Watch({p.cell.id: p for p in todo}, store)
+    for p in todo:  # a cell that is run again shows its old record until the new one is there
+        path = store.folder(p.cell.id) / "record.json"
+        if path.exists():
+            watch.seen[p.cell.id] = path.stat().st_mtime
+    start, total = time.monotonic(), len(todo)
+    failed = 0
+
+    def left(done: int) -> str:
+        return f"about {duration((time.monotonic() - start) / done * (total - done))} left" if done else ""
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("cells"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[failed]}", style="red"),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("sweep", total=total + before, completed=before, left="", failed="")
+
+        def look() -> None:
+            nonlocal failed
+            for record in watch.finished():
+                done = total - len(watch.waiting)
+                failed += record.status not in SCORED
+                name = f"{record.dataset.name} / {record.generator.name} / seed {record.seed}"
+                took = duration(record.seconds.get("total", 0.0))
+                why = f": {record.message}" if record.message else ""
+                line = f"[{done + before}/{total + before}] {name}: {record.status} in {took}{why}"
+                if not console.is_terminal:
+                    console.print(f"{line}; {left(done)}".removesuffix("; "), markup=False, soft_wrap=True)
+                elif record.status not in SCORED:
+                    console.print(line, markup=False, soft_wrap=True)
+                shown = f"{failed} without a table" if failed else ""
+                bar.update(task, completed=done + before, left=left(done), failed=shown)
+
+        stop = threading.Event()
+
+        def watch_store() -> None:
+            while not stop.wait(POLL_SECONDS):
+                look()
+
+        thread = threading.Thread(target=watch_store, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            look()
+
+
+def duration(seconds: float) -> str:
+    """A time for people: ``0.4 s``, ``12 s``, ``3 min``, ``2 h 05 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def failures_first(records: Sequence[Record]) -> list[tuple[Status, str, int]]:
+    """Distinct failures as ``(status, message, count)``, the most frequent first."""
+    counts = Counter((r.status, f"{r.generator.name}: {r.message}") for r in records if r.status not in SCORED)
+    return [(status, message, n) for (status, message), n in counts.most_common()]

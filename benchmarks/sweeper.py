@@ -1,0 +1,121 @@
+"""From a composed Hydra configuration to a finished sweep: expand, plan, launch what is missing.
+
+Expansion is Hydra's own, and so is the launcher; between them every cell is planned, so that mistakes
+are found before anything runs and a launcher gets only the jobs that have work left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from ..metrics import get
+from ..results.errors import UserError
+from ..results.store import Store
+from .cell import parse_limits, plan_cell
+from .sweep import Planned, SweepReport, pending, progress, write_plan
+
+
+def run_sweep(config: DictConfig, context: HydraContext, task: TaskFunction) -> SweepReport:
+    """Run the sweep that a configuration and its sweep overrides describe.
+
+    Args:
+        config: composed for Hydra's multirun mode.
+        context: Hydra's config loader and callbacks.
+        task: what a launcher calls with each job's configuration.
+
+    Raises:
+        UserError: a cell cannot be planned; nothing has been run then.
+    """
+    start = time.monotonic()
+    store = Store(Path(str(config.store)).absolute())
+    if config.retry not in ("none", "failed", "all"):
+        raise UserError(f"retry={config.retry} is not known: choose none, failed or all")
+    planned = _plan(_expand(config, context), config, context, store)
+    todo = pending(planned, store, config.retry)
+    before = len(planned) - len(todo)
+    write_plan(planned, config.hydra.overrides.task, store)
+    failures: list[str] = []
+    if todo:
+        with progress(todo, before, store, Console(stderr=True)):
+            failures = _launch(todo, config, context, task)
+    found = (store.get(p.cell.id) for p in planned)
+    records = tuple(record for record in found if record is not None)
+    return SweepReport(tuple(planned), before, time.monotonic() - start, records, tuple(failures))
+
+
+def to_plain(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain containers, interpolations resolved and Hydra's own part left out."""
+    plain: dict[str, Any] = {}
+    for key in config:
+        if key != "hydra":
+            node = config[key]
+            plain[str(key)] = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return plain
+
+
+def _expand(config: DictConfig, context: HydraContext) -> list[list[str]]:
+    """All jobs of the grid, as lists of overrides, in Hydra's order."""
+    # Imported late: Hydra loads its plugin modules anew when it first looks for plugins.
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    arguments = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    arguments += config.hydra.overrides.task
+    overrides = OverridesParser.create(config_loader=context.config_loader).parse_overrides(arguments)
+    jobs: list[list[str]] = BasicSweeper.split_arguments(overrides, None)[0]
+    return jobs
+
+
+def _plan(jobs: Sequence[list[str]], config: DictConfig, context: HydraContext, store: Store) -> list[Planned]:
+    """Plan all jobs; two that lead to the same cell become one that measures what both ask for."""
+    planned: dict[str, Planned] = {}
+    for overrides in jobs:
+        plain = to_plain(context.config_loader.load_sweep_config(config, overrides))
+        plain["generator"]["name"] = _display_name(plain["generator"], overrides)
+        metrics = tuple(plain["metrics"]["names"])
+        for name in metrics:
+            get(name)
+        cell = plan_cell(plain)
+        if cell.id in planned:
+            earlier = planned[cell.id].metrics
+            metrics = (*earlier, *(m for m in metrics if m not in earlier))
+        named = f"generator.name={_quoted(plain['generator']['name'])}"
+        asked = f"metrics.names=[{','.join(map(_quoted, metrics))}]"
+        job = (*overrides, named, asked, f"store={_quoted(str(store.root))}")
+        planned[cell.id] = Planned(cell, metrics, parse_limits(plain["limits"]), job)
+    return list(planned.values())
+
+
+def _launch(todo: Sequence[Planned], config: DictConfig, context: HydraContext, task: TaskFunction) -> list[str]:
+    """Hand the jobs to the launcher; returns one line for each job that ended without a record."""
+    launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+    results = launcher.launch([list(p.overrides) for p in todo], initial_job_idx=0)
+    failures = []
+    for p, result in zip(todo, results, strict=True):
+        if result.status is JobStatus.FAILED:
+            error: Any = result._return_value
+            text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            failures.append(f"{p.cell.label}: {text}")
+    return failures
+
+
+def _display_name(generator: dict[str, Any], overrides: Sequence[str]) -> str:
+    """The configured name, and the settings that were changed on the command line: ``ctgan[epochs=100]``."""
+    name = str(generator.get("name") or str(generator.get("_target_", "")).rpartition(".")[2])
+    changed = [o.lstrip("+").removeprefix("generator.") for o in overrides if o.lstrip("+").startswith("generator.")]
+    changed = [c for c in changed if not c.startswith(("name=", "_target_="))]
+    return f"{name}[{','.join(changed)}]" if changed else name
+
+
+def _quoted(text: str) -> str:
+    """A string in the quotes of Hydra's grammar."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

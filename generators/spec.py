@@ -1,0 +1,88 @@
+"""From a configuration to a generator: which class, which parameters, which version."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, Self
+
+from pydantic import Field
+
+from ..results.errors import UserError
+from ..results.record import Frozen, canonical_json
+from .base import Generator
+
+
+class GeneratorSpec(Frozen):
+    """A generator as configured: what ``conf/generator/*.yaml`` and the command line say.
+
+    Attributes:
+        name: what the board calls it.
+        target: dotted path of the class, ``my_pkg.MyGenerator``.
+        params: arguments of its ``__init__``.
+    """
+
+    name: str
+    target: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, config: dict[str, Any]) -> Self:
+        """Read the mapping of a config file: ``name``, ``_target_``, and the parameters beside them.
+
+        Raises:
+            UserError: there is no ``_target_``, or a parameter is no JSON value.
+        """
+        params = dict(config)
+        target = params.pop("_target_", None)
+        if not target:
+            raise UserError("a generator's config needs `_target_: package.module.Class`")
+        name = params.pop("name", None) or str(target).rpartition(".")[2]
+        try:
+            canonical_json(params)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"generator '{name}' has a parameter that cannot be recorded: {error}") from None
+        return cls(name=str(name), target=str(target), params=params)
+
+    def resolve(self) -> type[Generator]:
+        """Import the class.
+
+        Raises:
+            UserError: it cannot be imported, or is no generator.
+        """
+        try:
+            found = resolve_name(self.target)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"generator '{self.name}': {self.target} cannot be imported ({error}): "
+                "is the module on the path, or in the current folder?"
+            ) from None
+        if not (isinstance(found, type) and issubclass(found, Generator)):
+            raise UserError(f"{self.target} is not a generator: subclass synthward.generators.Generator")
+        if inspect.isabstract(found):
+            lacking = ", ".join(sorted(found.__abstractmethods__))
+            raise UserError(f"{self.target} lacks {lacking}")
+        return found
+
+    def build(self) -> Generator:
+        """Make a generator with these parameters.
+
+        Raises:
+            UserError: ``__init__`` does not know a parameter; the message names those it knows.
+        """
+        found = self.resolve()
+        try:
+            inspect.signature(found).bind(**self.params)
+        except TypeError as error:
+            known = ", ".join(inspect.signature(found).parameters) or "no parameters"
+            raise UserError(f"generator '{self.name}': {error}; it takes {known}") from None
+        return found(**self.params)
+
+    def version(self) -> str:
+        """The declared version, or a hash of the source for a class that declares none."""
+        found = self.resolve()
+        if found.version is not None:
+            return found.version
+        return "source-" + hashlib.sha256(Path(inspect.getfile(found)).read_bytes()).hexdigest()[:12]

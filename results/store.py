@@ -1,0 +1,251 @@
+"""The store: one folder a cell, written so that a kill at any moment leaves nothing half done.
+
+``cells/<id>/record.json`` is the commit mark of a cell: it is written last, in one atomic step, and
+holds the hash of the synthetic table beside it. Whatever does not verify is moved to
+``quarantine/`` and counts as not done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from .errors import UserError
+from .record import Artifact, Record
+
+RECORD_NAME = "record.json"
+TABLE_NAME = "synthetic.parquet"
+LOG_NAME = "log.txt"
+
+
+class DamagedRecordError(UserError):
+    """A record is truncated, was edited by hand, or does not match the table beside it."""
+
+
+class StoreFullError(UserError):
+    """The disk is full: nothing of the running cell was kept, all that was recorded before is safe."""
+
+
+def read_record(path: Path) -> Record:
+    """Read and verify one record.
+
+    Raises:
+        DamagedRecordError: it is no record of this version, or its digest does not match.
+        FileNotFoundError: there is no such file.
+    """
+    data = path.read_bytes()
+    try:
+        record = Record.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"]) or "the whole"
+        raise DamagedRecordError(f"{path} is no record: {place}: {first['msg']}") from None
+    if not record.verifies():
+        raise DamagedRecordError(f"{path} was changed after it was written: its digest does not match")
+    return record
+
+
+def read_records(folder: Path) -> Iterator[Record]:
+    """All records below a folder that verify, in the order of their paths.
+
+    Args:
+        folder: a store, or a folder of published records.
+    """
+    for path in sorted(folder.rglob("*.json")):
+        parts = path.relative_to(folder).parts
+        if parts[0] in ("quarantine", "sweeps", "work") or (parts[0] == "cells" and path.name != RECORD_NAME):
+            continue
+        with contextlib.suppress(DamagedRecordError, FileNotFoundError):
+            yield read_record(path)
+
+
+class Store:
+    """Records and synthetic tables of the cells that were run, in one folder.
+
+    Safe under any number of processes: each cell is written under its own lock.
+
+    Attributes:
+        root: the folder; made on first use.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, cell_id: str) -> Path:
+        """The folder of one cell."""
+        return self.root / "cells" / cell_id
+
+    def has(self, cell_id: str) -> bool:
+        """Whether there is a record for the cell, without reading it."""
+        return (self.folder(cell_id) / RECORD_NAME).exists()
+
+    def get(self, cell_id: str) -> Record | None:
+        """The cell's record if it and its table verify.
+
+        Returns:
+            ``None`` if there is no record. A damaged one is moved to ``quarantine/`` first.
+        """
+        try:
+            record = read_record(self.folder(cell_id) / RECORD_NAME)
+            if record.id != cell_id:
+                raise DamagedRecordError(f"the record in {cell_id} is that of {record.id}")
+            if record.artifact is not None:
+                self._verify(cell_id, record.artifact)
+        except FileNotFoundError:
+            return None
+        except DamagedRecordError:
+            self._set_aside(cell_id)
+            return None
+        return record
+
+    def put(self, record: Record, produced: Path | None = None) -> Record:
+        """Write a record, replacing an earlier one of the cell.
+
+        Args:
+            record: the record; its digest is computed here.
+            produced: folder in which the cell's table and log were made, moved in beside the record.
+
+        Raises:
+            StoreFullError: the disk is full.
+        """
+        folder = self.folder(record.id)
+        sealed = record.sealed()
+        with full_disk_is_clear(self.root):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in (TABLE_NAME, LOG_NAME):
+                if produced is not None and (produced / name).exists():
+                    os.replace(produced / name, folder / name)
+            write_atomically(folder / RECORD_NAME, sealed.model_dump_json(indent=1, exclude_defaults=True) + "\n")
+        return sealed
+
+    def records(self) -> Iterator[Record]:
+        """All records of the store that verify, sorted by cell id."""
+        return read_records(self.root)
+
+    def publish(self, destination: Path) -> int:
+        """Copy all records, without tables, as ``<destination>/<dataset>/<generator>-<seed>-<id>.json``.
+
+        Returns:
+            The number of records copied.
+        """
+        count = 0
+        for record in self.records():
+            name = f"{_file_name(record.generator.name)}-{record.seed}-{record.id[:8]}.json"
+            folder = destination / _file_name(record.dataset.name)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder / name, record.model_dump_json(indent=1, exclude_defaults=True) + "\n")
+            count += 1
+        return count
+
+    @contextlib.contextmanager
+    def lock(self, cell_id: str) -> Iterator[None]:
+        """Hold a cell against other processes; waits for its present holder. Ends with the process."""
+        with full_disk_is_clear(self.root):
+            path = self.root / "locks" / cell_id
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = path.open("a")
+        with handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def running(self, cell_id: str) -> bool:
+        """Whether some process holds the cell at this moment."""
+        try:
+            with (self.root / "locks" / cell_id).open("r") as handle:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            return error.errno in (errno.EACCES, errno.EAGAIN)
+        return False
+
+    @contextlib.contextmanager
+    def workspace(self, cell_id: str) -> Iterator[Path]:
+        """A new empty folder for the making of one cell, on the store's disk, removed afterwards.
+
+        Call it under the cell's lock: what a killed process left of the same cell is removed too.
+        """
+        parent = self.root / "work"
+        with full_disk_is_clear(self.root):
+            parent.mkdir(parents=True, exist_ok=True)
+            for left in parent.glob(f"{cell_id}-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            folder = Path(tempfile.mkdtemp(prefix=f"{cell_id}-", dir=parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def quarantined(self) -> list[str]:
+        """Names of the folders set aside because a record or a table did not verify."""
+        folder = self.root / "quarantine"
+        return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+    def _verify(self, cell_id: str, artifact: Artifact) -> None:
+        path = self.folder(cell_id) / TABLE_NAME
+        if not path.exists() or sha256_file(path) != artifact.sha256:
+            raise DamagedRecordError(f"{path} is not the table that was recorded")
+
+    def _set_aside(self, cell_id: str) -> None:
+        target = self.root / "quarantine" / f"{cell_id}-{uuid.uuid4().hex[:8]}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process was first
+            os.replace(self.folder(cell_id), target)
+
+
+@contextlib.contextmanager
+def full_disk_is_clear(place: Path) -> Iterator[None]:
+    """Turn a full disk, a used-up quota or a place that cannot be written into one clear line.
+
+    Raises:
+        StoreFullError: in the place of the operating system's error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFullError(
+                f"the disk that holds {place} is full: free some space and run the same command again, "
+                "what is recorded is safe"
+            ) from None
+        if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR):
+            raise UserError(
+                f"the store {place} cannot be written ({error.strerror}): choose another with store="
+            ) from None
+        raise
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 in hex of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _file_name(name: str) -> str:
+    """A name from outside, safe as a part of a path."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name) or "_"
