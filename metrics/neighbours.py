@@ -9,7 +9,7 @@ import numpy as np
 from .base import Evaluation
 from .encoding import Encoded, Part, encoded, group_keys
 
-BLOCK = 4_000_000  # distances or candidate pairs held at once
+BLOCK = 500_000  # distances or candidate pairs held at once: 4 MB an array
 TOLERANCE = 0.01  # of the queried value, in either direction
 
 
@@ -17,76 +17,81 @@ def near_equal(queries: Encoded, rows: Encoded) -> np.ndarray:
     """Which queries have a row that agrees with them in all columns, within a tolerance for numbers.
 
     A number agrees if it lies within 1 % of the query's; labels must be equal; missing agrees with
-    missing alone. Rows are first grouped by labels and missing values; within a group, the numeric
-    column that leaves the fewest candidates to a query pairs it with them, and those are compared in full.
+    missing alone. Rows are grouped by labels and missing values, and each group is sorted by each
+    numeric column. The column that leaves a query the fewest candidates in its group names them, and those are
+    compared in full.
 
     Args:
-        queries: shape ``(queries, columns)``.
-        rows: shape ``(rows, columns)``.
+        queries: shape ``(queries, columns)``; faster without repeated rows.
+        rows: shape ``(rows, columns)``; likewise.
 
     Returns:
         Boolean array of shape ``(queries,)``.
     """
-    keys = _agreement_groups(queries, rows)
-    query_keys, row_keys = keys[: len(queries)], keys[len(queries) :]
-    found = np.isin(query_keys, row_keys)
-    if not queries.numbers.shape[1]:
+    query_groups, row_groups = _groups(queries, rows)
+    found = np.isin(query_groups, row_groups)
+    n_columns = queries.numbers.shape[1]
+    if not n_columns:
         return found
-    row_order = np.argsort(row_keys, kind="stable")
-    sorted_keys = row_keys[row_order]
-    query_order = np.argsort(query_keys, kind="stable")
-    query_order = query_order[found[query_order]]
-    for members in np.split(query_order, np.flatnonzero(np.diff(query_keys[query_order])) + 1):
-        if not len(members):
-            continue
-        key = query_keys[members[0]]
-        group = row_order[np.searchsorted(sorted_keys, key) : np.searchsorted(sorted_keys, key, side="right")]
-        found[members] = _near_numbers(queries.numbers[members], rows.numbers[group])
-    return found
-
-
-def _agreement_groups(queries: Encoded, rows: Encoded) -> np.ndarray:
-    """One number per query, then per row, that is equal where labels and missing values are."""
-    codes = np.concatenate([queries.codes, rows.codes]) + 1
-    missing = np.isnan(np.concatenate([queries.numbers, rows.numbers]))
-    columns = [*codes.T, *missing.T.astype(np.int64)]
-    return group_keys(columns) if columns else np.zeros(len(queries) + len(rows), dtype=np.int64)
-
-
-def _near_numbers(queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Which queries have a row within tolerance in every number; both have the same columns missing."""
-    present = ~np.isnan(queries[0])
-    if not present.any():
-        return np.ones(len(queries), dtype=bool)
-    distinct, back = np.unique(queries[:, present], axis=0, return_inverse=True)
-    rows = np.unique(rows[:, present], axis=0)
-    slack = np.abs(TOLERANCE * distinct)
-    order = np.argsort(rows, axis=0)
-    first, last = np.empty(distinct.shape, dtype=np.int64), np.empty(distinct.shape, dtype=np.int64)
-    # The windows are a little too wide, so that rounding cannot cut off a row that the comparison below would take.
-    reach = slack * (1 + 1e-9) + np.abs(distinct) * 1e-12
-    for j in range(distinct.shape[1]):
-        values = rows[order[:, j], j]
-        first[:, j] = np.searchsorted(values, distinct[:, j] - reach[:, j], side="left")
-        last[:, j] = np.searchsorted(values, distinct[:, j] + reach[:, j], side="right")
+    places = np.flatnonzero(found)
+    numbers, query_groups = queries.numbers[places], query_groups[places]
+    slack = np.abs(TOLERANCE * numbers)
+    order = np.empty(rows.numbers.shape, dtype=np.int64)
+    first, last = np.empty(numbers.shape, dtype=np.int64), np.empty(numbers.shape, dtype=np.int64)
+    for j in range(n_columns):
+        order[:, j], first[:, j], last[:, j] = _windows(
+            rows.numbers[:, j], row_groups, numbers[:, j], slack[:, j], query_groups
+        )
     best = np.argmin(last - first, axis=1)
-    start = first[np.arange(len(distinct)), best]
-    count = last[np.arange(len(distinct)), best] - start
-    found = np.zeros(len(distinct), dtype=bool)
+    start = first[np.arange(len(places)), best]
+    count = last[np.arange(len(places)), best] - start
     for block in _blocks(count):
         query = np.repeat(block, count[block])
         offset = np.arange(len(query)) - np.repeat(np.cumsum(count[block]) - count[block], count[block])
         row = order[start[query] + offset, best[query]]
-        for j in range(distinct.shape[1]):
-            near = np.abs(rows[row, j] - distinct[query, j]) <= slack[query, j]
+        for j in range(n_columns):
+            # Within a group, a number is missing in all rows or in none: such a column agrees.
+            gap = np.abs(rows.numbers[row, j] - numbers[query, j])
+            near = np.isnan(numbers[query, j]) | (gap <= slack[query, j])
             query, row = query[near], row[near]
-        found[query] = True
-    answer: np.ndarray = found[back]
-    return answer
+        count[query] = -1
+    found[places] = count == -1
+    return found
+
+
+def _groups(queries: Encoded, rows: Encoded) -> tuple[np.ndarray, np.ndarray]:
+    """One number per query and one per row, equal where all labels and the missing columns are."""
+    codes = np.concatenate([queries.codes, rows.codes]) + 1
+    missing = np.isnan(np.concatenate([queries.numbers, rows.numbers]))
+    keys = group_keys([*codes.T, *missing.T.astype(np.int64)])
+    return keys[: len(queries)], keys[len(queries) :]
+
+
+def _windows(
+    values: np.ndarray, groups: np.ndarray, queries: np.ndarray, slack: np.ndarray, query_groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort rows by group and value, and find the run of each query's candidates.
+
+    Returns:
+        Row numbers in sorted order, then first and one past the last place in that order for every query. A run can
+        be a little too long, for rounding must not cut off a row that a full comparison would take.
+    """
+    missing = np.isnan(values)
+    distinct = np.unique(values[~missing])
+    span = len(distinct) + 1
+    place = groups * span + np.searchsorted(distinct, np.where(missing, -np.inf, values))
+    order = np.argsort(place, kind="stable")
+    reach = slack * (1 + 1e-9) + np.abs(queries) * 1e-12
+    anywhere = np.isnan(queries)
+    low = np.where(anywhere, 0, np.searchsorted(distinct, queries - reach, side="left"))
+    high = np.where(anywhere, span, np.searchsorted(distinct, queries + reach, side="right"))
+    first = np.searchsorted(place[order], query_groups * span + low)
+    last = np.searchsorted(place[order], query_groups * span + high)
+    return order, first, last
 
 
 def _blocks(count: np.ndarray) -> list[np.ndarray]:
-    """Split places into runs whose counts sum to about ``BLOCK`` at most."""
+    """Split the places with candidates into runs of about ``BLOCK`` candidates."""
     places = np.flatnonzero(count)
     run = np.cumsum(count[places]) // BLOCK
     return np.split(places, np.flatnonzero(np.diff(run)) + 1) if len(places) else []
@@ -142,18 +147,29 @@ def nearest(queries: Space, rows: Space) -> np.ndarray:
 
 
 def _gower_spaces(evaluation: Evaluation) -> dict[Part, Space]:
-    train = np.where(np.isfinite(encoded(evaluation, "train").numbers), encoded(evaluation, "train").numbers, np.nan)
-    known = ~np.isnan(train)
+    schema = evaluation.schema
+    # In the order of the names, so that nothing depends on the order of the table's columns.
+    numeric = np.argsort(np.array(schema.numeric, dtype=object))
+    categorical = np.argsort(np.array(schema.categorical, dtype=object))
+    train = encoded(evaluation, "train").numbers
+    known = np.isfinite(train)
     low = np.where(known, train, np.inf).min(axis=0, initial=np.inf)
     high = np.where(known, train, -np.inf).max(axis=0, initial=-np.inf)
-    return {part: _space(encoded(evaluation, part), low, high) for part in ("train", "control", "synthetic")}
+    parts: tuple[Part, ...] = ("train", "control", "synthetic")
+    spaces = {}
+    for part in parts:
+        table = encoded(evaluation, part)
+        numbers, missing = _scaled(table.numbers, low, high)
+        columns = numbers[:, numeric], missing[:, numeric], table.codes[:, categorical].astype(float)
+        spaces[part] = Space(*(np.ascontiguousarray(block) for block in columns))
+    return spaces
 
 
-def _space(table: Encoded, low: np.ndarray, high: np.ndarray) -> Space:
-    missing = ~np.isfinite(table.numbers)
+def _scaled(numbers: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers on the scale of the train rows' range, 0 where missing, and where they are missing."""
+    missing = ~np.isfinite(numbers)
     constant = low >= high  # or without any known value
     offset = np.where(np.isfinite(low), low, 0.0)
-    scale = np.where(constant, 1.0, high - low)
-    numbers = (np.where(missing, 0.0, table.numbers) - offset) / scale
-    numbers = np.where(constant, numbers != 0, numbers)
-    return Space(np.where(missing, 0.0, numbers), missing.astype(float), table.codes.astype(float))
+    scaled = (np.where(missing, 0.0, numbers) - offset) / np.where(constant, 1.0, high - low)
+    scaled = np.where(constant, scaled != 0, scaled)
+    return np.where(missing, 0.0, scaled), missing.astype(float)

@@ -49,8 +49,14 @@ def duplicates(evaluation: Evaluation) -> list[Value]:
 )
 def near_duplicates(evaluation: Evaluation) -> list[Value]:
     """Copies of train rows within tolerance, and what chance gives of them."""
-    train = encoded(evaluation, "train")
-    return [_share(near_equal(encoded(evaluation, part), train), part, variant) for part, variant in QUERIES]
+    keys = row_keys(evaluation)
+    train = encoded(evaluation, "train").take(np.unique(keys["train"], return_index=True)[1])
+    values = []
+    for part, variant in QUERIES:
+        _, first, copies = np.unique(keys[part], return_index=True, return_inverse=True)
+        found = near_equal(encoded(evaluation, part).take(first), train)
+        values.append(_share(found[copies], part, variant))
+    return values
 
 
 @metric(
