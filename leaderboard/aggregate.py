@@ -1,0 +1,271 @@
+"""From records to a :class:`~synthward.leaderboard.board.Board`: what is compared, and with what.
+
+The rules, which the page states too:
+
+* nothing is compared across protocols: each has its own section;
+* a cell (dataset x seed) counts if more than half of the competing generators were tried on it (the
+  settings of one generator vote as one) and at least one of them made a table there;
+* a competitor with a table in every such cell is complete and is compared; others stand apart;
+* a metric applies to a dataset if any generator has a value there; who lacks one of its cells is not
+  compared on that metric;
+* seeds are averaged within a dataset first, so that every dataset weighs the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ..results.errors import UserError
+from ..results.record import Status, canonical_json
+from . import bootstrap
+from .board import Board, Column, DatasetTable, Kind, Mark, Row, Score, Section
+from .failures import failures, holes
+from .frame import USABLE, by_section, frame, one_per_cell, protocol
+from .naming import is_reference, tier_order
+from .software import software
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+    from ..results.record import MetricCard, Record
+
+    Floats = npt.NDArray[np.float64]
+    Bools = npt.NDArray[np.bool_]
+
+DRAWS = 2000
+FAMILIES = ("fidelity", "utility", "privacy", "validity", "cost")
+KINDS: tuple[Kind, ...] = ("complete", "reference", "incomplete")
+
+
+def summarise(records: Iterable[Record], *, draws: int = DRAWS, seed: int = 0) -> Board:
+    """Aggregate records into a board.
+
+    Args:
+        records: verified records, in any order of generators, datasets and protocols.
+        draws: number of bootstrap samples behind each interval.
+        seed: seed of the bootstrap: the same records give the same board.
+
+    Raises:
+        UserError: there is no record, or a record measures a metric without its card.
+    """
+    kept = one_per_cell(records)
+    if not kept:
+        raise UserError("there is no record to show: run a sweep first, for example `synthward sweep experiment=quick`")
+    values = frame(kept)
+    sections = [
+        _Builder(group, values[values["section"] == key], draws, seed).section()
+        for key, group in by_section(kept).items()
+    ]
+    return Board(
+        sections=tuple(sorted(sections, key=lambda s: (-s.cells * len(s.rows), canonical_json(s.protocol)))),
+        records=len(kept),
+        generators=values["generator"].nunique(),
+        datasets=len({r.dataset.fingerprint for r in kept}),
+        seeds=values["seed"].nunique(),
+        statuses=dict(sorted(Counter(str(r.status) for r in kept).items())),
+        draws=draws,
+        seed=seed,
+        software=software(kept),
+    )
+
+
+class _Builder:
+    """Builds one section from the records of one protocol and their part of the frame."""
+
+    def __init__(self, records: Sequence[Record], values: pd.DataFrame, draws: int, seed: int) -> None:
+        self.values, self.draws, self.seed = values, draws, seed
+        self.records = {record.id: record for record in records}
+        cells = values.drop_duplicates("id")
+        facts = {str(g): self.records[i].generator for g, i in zip(cells["generator"], cells["id"], strict=True)}
+        order = sorted(facts, key=lambda g: (tier_order(facts[g].access), g))
+        self.generators, self.facts = order, [facts[g] for g in order]
+        self.index = pd.MultiIndex.from_frame(
+            cells[["dataset", "seed"]].drop_duplicates().sort_values(["dataset", "seed"])
+        )
+        self.dataset: npt.NDArray[np.intp] = pd.factorize(self.index.get_level_values("dataset"))[0]
+        status = self._grid(cells, "cell_status")
+        self.tried = status.notna().to_numpy()
+        self.done = status.isin(USABLE).to_numpy()
+        self.partial = (status == Status.PARTIAL).to_numpy()
+        self.rival = np.array([not is_reference(f) for f in self.facts])
+        self.counted = self._counted()
+        self.complete = self.rival & self.done[:, self.counted].all(axis=1)
+
+    def section(self) -> Section:
+        columns, scores = [], []
+        values: dict[str, Floats] = {}
+        for metric, card, variant in self._headlines():
+            chosen = self._choose(metric, card.version, variant)
+            values[metric] = self._grid(chosen, "value").to_numpy(dtype=float)
+            column, by_row = self._score(card, variant, values[metric])
+            columns.append(column)
+            scores.append(by_row)
+        first = next(iter(self.records.values()))
+        rows = [
+            self._row(g, {c.card.name: s[g] for c, s in zip(columns, scores, strict=True)})
+            for g in range(len(self.generators))
+        ]
+        return Section(
+            name=", ".join(sorted({r.protocol for r in self.records.values() if r.protocol})),
+            track=first.track,
+            protocol=protocol(first),
+            cells=int(self.counted.sum()),
+            uncounted=int((~self.counted).sum()),
+            counted_datasets=len(np.unique(self.dataset[self.counted])),
+            columns=tuple(columns),
+            rows=tuple(sorted(rows, key=lambda r: KINDS.index(r.kind))),
+            datasets=self._datasets(values),
+            failures=failures(self.values),
+            holes=holes(self.values, {c.card.name: c.card.version for c in columns}),
+        )
+
+    def _grid(self, part: pd.DataFrame, column: str) -> pd.DataFrame:
+        """Generators x cells of one column of the frame."""
+        wide = part.pivot(index="generator", columns=["dataset", "seed"], values=column)
+        return wide.reindex(index=self.generators, columns=self.index)
+
+    def _counted(self) -> Bools:
+        voters = self.rival if self.rival.any() else ~self.rival
+        names = np.array([f.name for f in self.facts])
+        votes = np.array([self.tried[voters & (names == name)].any(axis=0) for name in np.unique(names[voters])])
+        counted: Bools = (votes.mean(axis=0) > 0.5) & self.done[voters].any(axis=0)
+        tried: Bools = np.any(self.tried, axis=0)
+        return counted if counted.any() else tried
+
+    def _headlines(self) -> list[tuple[str, MetricCard, str]]:
+        """Name, newest card and headline variant of every metric with a value, family by family."""
+        usable = self.values[self.values["value"].notna()].to_dict("records")
+        newest: dict[str, int] = {}
+        for m in usable:
+            newest[m["metric"]] = max(m["version"], newest.get(m["metric"], 0))
+        found: dict[str, tuple[MetricCard, list[str]]] = {}
+        for m in usable:
+            name = m["metric"]
+            if m["version"] == newest[name]:
+                found.setdefault(name, (self._card(m["id"], name), []))[1].append(m["variant"])
+        shown = [
+            (name, card, next((v for v in ("", "mean") if v in variants), variants[0]))
+            for name, (card, variants) in found.items()
+        ]
+        return sorted(shown, key=lambda s: FAMILIES.index(s[1].family))
+
+    def _card(self, record: str, metric: str) -> MetricCard:
+        cards = self.records[record].cards
+        if metric not in cards:
+            raise UserError(f"record {record} measures '{metric}' without its card: score that cell again")
+        return cards[metric]
+
+    def _choose(self, metric: str, version: int, variant: str) -> pd.DataFrame:
+        v = self.values
+        same = (v["metric"] == metric) & (v["version"] == version) & (v["variant"] == variant)
+        return v[same & v["value"].notna()].drop_duplicates("id", keep="last")
+
+    def _score(self, card: MetricCard, variant: str, values: Floats) -> tuple[Column, list[Score]]:
+        """Score all generators on one metric.
+
+        Args:
+            card: the metric's card.
+            variant: which of its values these are.
+            values: shape ``(generators, cells)``, NaN where there is none.
+        """
+        known = ~np.isnan(values)
+        applies = self.counted & np.isin(self.dataset, self.dataset[self.counted & known.any(axis=0)])
+        n, where = int(applies.sum()), self.dataset[applies]
+        full = known[:, applies].all(axis=1) & (n > 0)
+        compared = full & self.complete
+        column = Column(card, variant, len(np.unique(where)), bootstrap.basis(where), int(compared.sum()))
+        scores = [Score(None, k=0, n=n)] * len(values)
+        for g in np.flatnonzero(~full):
+            own = applies & known[g]
+            if own.any():
+                (scores[g],) = self._scores(column, values[[g]][:, own], self.dataset[own], n, compared[[g]])
+        if full.any():
+            same_cells = self._scores(column, values[full][:, applies], where, n, compared[full])
+            for g, score in zip(np.flatnonzero(full), same_cells, strict=True):
+                scores[g] = score
+        return column, scores
+
+    def _scores(
+        self, column: Column, values: Floats, dataset: npt.NDArray[np.intp], n: int, compared: Bools
+    ) -> list[Score]:
+        """Score generators that have a value in all of the same cells.
+
+        Args:
+            column: the metric.
+            values: shape ``(generators, cells)``, no NaN.
+            dataset: the dataset of each cell, shape ``(cells,)``.
+            n: number of cells in which the metric applies.
+            compared: which of the generators are compared, shape ``(generators,)``.
+        """
+        grid = bootstrap.by_dataset(values, dataset)
+        basis = bootstrap.basis(dataset)
+        bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(values)
+        marks: list[Mark] = [""] * len(values)
+        if basis:
+            drawn = bootstrap.resample(values, dataset, self.draws, self.seed)
+            bounds = list(zip(*(ends.tolist() for ends in bootstrap.interval(drawn.mean(axis=2))), strict=True))
+            if column.ranked and compared.sum() > 1:
+                losses, drawn_losses = _loss(column.card, grid).mean(axis=1), _loss(column.card, drawn).mean(axis=2)
+                marks = _marks(losses, drawn_losses, compared)
+        aims = column.ranked and column.card.direction == "target"
+        distances = _loss(column.card, grid).mean(axis=1).tolist() if aims else [None] * len(values)
+        return [
+            Score(mean, low, high, basis, values.shape[1], n, distance, mark)
+            for mean, (low, high), distance, mark in zip(
+                grid.mean(axis=1).tolist(), bounds, distances, marks, strict=True
+            )
+        ]
+
+    def _row(self, g: int, scores: dict[str, Score]) -> Row:
+        kind: Kind = "complete" if self.complete[g] else "incomplete" if self.rival[g] else "reference"
+        k, partial = (int(grid[g, self.counted].sum()) for grid in (self.done, self.partial))
+        return Row(self.generators[g], self.facts[g], kind, k, int(self.counted.sum()), partial, scores)
+
+    def _datasets(self, values: dict[str, Floats]) -> tuple[DatasetTable, ...]:
+        """Tables by dataset, of all cells, those included that count for nothing above.
+
+        Args:
+            values: by metric, shape ``(generators, cells)``, NaN where there is none.
+        """
+        tables = []
+        for label, part in self.values.drop_duplicates("id").groupby("dataset", sort=True):
+            record = self.records[part["id"].iloc[-1]]
+            outcomes = {str(g): dict(Counter(p["cell_status"])) for g, p in part.groupby("generator")}
+            means: dict[str, dict[str, float]] = {g: {} for g in self.generators if g in outcomes}
+            here = self.index.get_level_values("dataset") == label
+            for metric, grid in values.items():
+                for generator, seeds in zip(self.generators, grid[:, here], strict=True):
+                    if not np.isnan(seeds).all():
+                        means[generator][metric] = float(np.nanmean(seeds))
+            tried = tuple(sorted(int(s) for s in part["seed"].unique()))
+            tables.append(DatasetTable(str(label), record.dataset, record.rows_requested, tried, outcomes, means))
+        return tuple(tables)
+
+
+def _loss(card: MetricCard, values: Floats) -> Floats:
+    """What is to be small: by direction, per dataset, so that errors of opposite sign do not cancel."""
+    if card.direction == "target":
+        assert card.ideal is not None
+        return np.abs(values - card.ideal)
+    return values if card.direction == "min" else -values
+
+
+def _marks(losses: Floats, drawn: Floats, compared: Bools) -> list[Mark]:
+    """Mark the best of the compared generators and those that cannot be told from it.
+
+    Args:
+        losses: shape ``(generators,)``.
+        drawn: bootstrap losses, shape ``(generators, draws)``.
+        compared: shape ``(generators,)``.
+    """
+    best = int(np.argmin(np.where(compared, losses, np.inf)))
+    tied = bootstrap.tied_with(best, drawn)
+    # Equal values may differ in the last bits, by the order of summation.
+    equal = np.isclose(losses, losses[best], rtol=1e-12, atol=1e-15)
+    return [("best" if e else "tied" if t else "") if c else "" for e, t, c in zip(equal, tied, compared, strict=True)]

@@ -1,0 +1,179 @@
+"""The facts of a board: what the page, the Markdown table and the terminal all print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..results.record import DatasetFacts, GeneratorFacts, MetricCard
+
+Mark = Literal["", "best", "tied"]
+Kind = Literal["complete", "incomplete", "reference"]
+Basis = Literal["datasets and seeds", "datasets", "seeds only", ""]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One generator on one metric, over the cells that count.
+
+    Attributes:
+        mean: seeds averaged within a dataset, then datasets averaged; ``None`` without a value.
+        low, high: 95 % interval, ``None`` where one value leaves nothing to resample.
+        basis: what was resampled for the interval.
+        k, n: cells with a value, and cells in which the metric applies.
+        distance: of a metric that aims at a value, the distance from it averaged over datasets:
+            what the comparison goes by.
+        mark: ``best``, ``tied`` with the best, or nothing.
+    """
+
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+    basis: Basis = ""
+    k: int = 0
+    n: int = 0
+    distance: float | None = None
+    mark: Mark = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One headline metric of a section.
+
+    Attributes:
+        card: the card of the newest version among the section's values.
+        variant: which of the metric's values is shown: ``""``, ``mean``, or else the first.
+        datasets: number of datasets in which the metric applies.
+        basis: what the intervals of complete rows resample.
+        compared: how many competitors have a value in all cells.
+    """
+
+    card: MetricCard
+    variant: str
+    datasets: int
+    basis: Basis
+    compared: int
+
+    @property
+    def ranked(self) -> bool:
+        """Whether better and worse are defined."""
+        return self.card.ranked and not (self.card.direction == "target" and self.card.ideal is None)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One generator at one setting.
+
+    Attributes:
+        label: its name, with the settings that tell it from its namesakes.
+        facts: name, target, version, access, parameters.
+        kind: ``complete`` competitors are compared; ``incomplete`` ones and references are not.
+        k, n: cells with a table, and cells that count.
+        partial: how many of the ``k`` hold fewer rows than asked.
+        scores: by metric name, aligned with the section's columns.
+    """
+
+    label: str
+    facts: GeneratorFacts
+    kind: Kind
+    k: int
+    n: int
+    partial: int
+    scores: dict[str, Score]
+
+
+@dataclass(frozen=True)
+class DatasetTable:
+    """Means over seeds on one dataset.
+
+    Attributes:
+        label: the dataset's name, with what tells it from its namesakes.
+        facts: the dataset as the records describe it.
+        rows_requested: number of synthetic rows asked for.
+        seeds: the seeds that any generator tried.
+        outcomes: by generator label, how its cells ended, such as ``{"ok": 2, "timeout": 1}``.
+        means: by generator label and metric name.
+    """
+
+    label: str
+    facts: DatasetFacts
+    rows_requested: int
+    seeds: tuple[int, ...]
+    outcomes: dict[str, dict[str, int]]
+    means: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Cells that gave no table, or values that are missing, alike in all but their seed.
+
+    Attributes:
+        generator: its label, or those of several.
+        dataset: its label.
+        metric: the metric without a value; empty for a cell without a table.
+        status, phase, message: why.
+        count: number of cells.
+    """
+
+    generator: str
+    dataset: str
+    metric: str
+    status: str
+    phase: str
+    message: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """All records of one protocol: nothing is compared across sections.
+
+    Attributes:
+        name: names of the protocol.
+        track, protocol: what the records have in common.
+        cells: number of dataset x seed cells that count.
+        uncounted: cells tried, but by too few competitors or finished by none.
+        counted_datasets: datasets with a cell that counts.
+        columns, rows, datasets: the tables.
+        failures: cells without a table.
+        holes: values missing from cells that have a table.
+    """
+
+    name: str
+    track: str
+    protocol: dict[str, Any]
+    cells: int
+    uncounted: int
+    counted_datasets: int
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    datasets: tuple[DatasetTable, ...]
+    failures: tuple[Failure, ...]
+    holes: tuple[Failure, ...]
+
+    def of_kind(self, kind: Kind) -> list[Row]:
+        """The rows of one kind, in order."""
+        return [row for row in self.rows if row.kind == kind]
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything that is printed.
+
+    Attributes:
+        sections: one per protocol, the largest first.
+        records, generators, datasets, seeds: how many there are.
+        statuses: number of records by status.
+        draws, seed: of the bootstrap.
+        software: package to the versions that the records name.
+    """
+
+    sections: tuple[Section, ...]
+    records: int
+    generators: int
+    datasets: int
+    seeds: int
+    statuses: dict[str, int]
+    draws: int
+    seed: int
+    software: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,62 @@
+"""The board as Markdown, for a README: one table per protocol and family of metrics."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from . import text
+from .naming import may_see, plain
+
+if TYPE_CHECKING:
+    from .board import Board, Column, Row, Score, Section
+
+NOTE = (
+    "Mean over datasets [95 % interval]; **best**; (tied): not told from the best; italics: reference rows; "
+    "incomplete rows lack cells and are not compared."
+)
+
+
+def render(board: Board) -> str:
+    """Render a board as Markdown."""
+    parts = [_section(section, board.draws) for section in board.sections]
+    return "\n".join([*parts, NOTE, ""])
+
+
+def _section(section: Section, draws: int) -> str:
+    title = f"Protocol {_escape(section.name)}" if section.name else "Results"
+    lines = [f"### {title}", "", f"{_escape(text.protocol(section))}. {text.basis(section, draws)}", ""]
+    for family in dict.fromkeys(column.card.family for column in section.columns):
+        columns = [column for column in section.columns if column.card.family == family]
+        heads = ["Generator", "May see", "Coverage", *(_escape(text.heading(c)) for c in columns)]
+        lines += [f"**{family.capitalize()}**", "", _line(heads), _line(["---"] * 3 + ["---:"] * len(columns))]
+        lines += [_row(row, columns) for row in section.rows]
+        lines.append("")
+    if not section.columns:
+        lines += ["No generator made a table.", ""]
+    if section.failures:
+        failed = sum(f.count for f in section.failures)
+        lines += [f"{text.plural(failed, 'cell')} gave no table; the page lists them with their messages.", ""]
+    return "\n".join(lines)
+
+
+def _row(row: Row, columns: list[Column]) -> str:
+    label = _escape(row.label)
+    name = {"complete": label, "reference": f"*{label}*", "incomplete": f"{label} (incomplete)"}[row.kind]
+    cells = [_score(row.scores[c.card.name], row) for c in columns]
+    return _line([name, _escape(may_see(row.facts)), f"{row.k}/{row.n}", *cells])
+
+
+def _score(score: Score, row: Row) -> str:
+    value = text.number(score.mean)
+    value = {"best": f"**{value}**", "tied": f"{value} (tied)", "": value}[score.mark]
+    return " ".join(part for part in (value, text.bounds(score), text.coverage(score, row)) if part)
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(value: str) -> str:
+    """Text that Markdown prints as it is: no markup, no HTML, no break of a table, no address made a link."""
+    return re.sub(r"([\\`*_{}\[\]<>()#!|~&@]|:(?=//)|(?<=www)\.)", r"\\\1", plain(value))

@@ -1,0 +1,74 @@
+"""The page: one HTML file without scripts, without anything loaded from elsewhere.
+
+Records may come from strangers, so every string is escaped, none becomes a link, and a content
+security policy allows no more than the page's own style sheet, by its hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from . import text
+from .naming import may_see, printable
+
+if TYPE_CHECKING:
+    from .board import Board, Column, Score, Section
+
+KINDS = {
+    "complete": "",
+    "reference": "Reference rows: yardsticks, not competitors",
+    "incomplete": "Incomplete: lacks cells that count, so shown on its own cells and not compared",
+}
+
+
+def render(board: Board) -> str:
+    """Render a board as one HTML document."""
+    environment = Environment(
+        loader=PackageLoader("synthward.leaderboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printable,
+    )
+    environment.globals |= {"text": text, "may_see": may_see, "kinds": KINDS, "families": families, "bar": bar}
+    environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True)
+    style = environment.get_template("style.css.j2").render()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return environment.get_template("index.html.j2").render(board=board, style=Markup(style), style_hash=digest)
+
+
+def families(section: Section) -> list[tuple[str, int]]:
+    """Families of a section's columns in order, with the number of columns of each."""
+    names = [column.card.family for column in section.columns]
+    return [(name, names.count(name)) for name in dict.fromkeys(names)]
+
+
+def bar(column: Column, score: Score, section: Section) -> tuple[int, int, int] | None:
+    """Where to draw a score between the column's least and largest value, in percent.
+
+    Returns:
+        Left end and width of the interval, and the place of the mean; ``None`` without a value or a range.
+    """
+    scores = [row.scores[column.card.name] for row in section.rows]
+    known = [v for s in scores for v in (s.mean, s.low, s.high) if v is not None]
+    if score.mean is None or min(known) == max(known):
+        return None
+
+    def place(value: float) -> int:
+        return round(100 * (value - min(known)) / (max(known) - min(known)))
+
+    low = place(score.mean if score.low is None else score.low)
+    high = place(score.mean if score.high is None else score.high)
+    return low, high - low, place(score.mean)
+
+
+def _printable(value: Any) -> Any:
+    """Clean every string that is not markup of our own."""
+    return printable(value) if type(value) is str else value

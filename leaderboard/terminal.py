@@ -1,0 +1,70 @@
+"""The board in a terminal: the first compared metric of every family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from . import text
+from .naming import plain
+
+if TYPE_CHECKING:
+    from .board import Board, Column, Kind, Row, Score, Section
+
+STYLES = {"complete": "", "reference": "dim italic", "incomplete": "dim"}
+KINDS: tuple[Kind, ...] = ("complete", "reference", "incomplete")
+
+
+def terminal_summary(board: Board) -> Group:
+    """One table per protocol, to be printed by :class:`rich.console.Console`."""
+    return Group(*(_table(section, board.draws) for section in board.sections))
+
+
+def _table(section: Section, draws: int) -> Table:
+    columns = _leading(section)
+    title = f"Protocol {plain(section.name)}" if section.name else "Results"
+    notes = [text.basis(section, draws)]
+    if section.of_kind("incomplete"):
+        notes.append("Rows at the end lack cells and are not compared.")
+    if section.failures:
+        notes.append(f"{text.plural(sum(f.count for f in section.failures), 'cell')} failed: see the page.")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(title),
+        caption=Text(" ".join(notes)),
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("generator\nmay see, cells", min_width=18, overflow="fold")
+    for column in columns:
+        heading = plain(text.heading(column))
+        table.add_column(Text(heading.replace(" ", "\n", 1)), justify="right")
+    for kind in KINDS:
+        for row in section.of_kind(kind):
+            name = Text(row.label).append(f"\n{plain(row.facts.access)}, {row.k}/{row.n}", style="dim")
+            table.add_row(name, *(_score(row.scores[c.card.name], row) for c in columns), style=STYLES[kind])
+        table.add_section()
+    return table
+
+
+def _leading(section: Section) -> list[Column]:
+    """The first compared column of each family."""
+    first: dict[str, Column] = {}
+    for column in section.columns:
+        if column.ranked:
+            first.setdefault(column.card.family, column)
+    return list(first.values())
+
+
+def _score(score: Score, row: Row) -> Text:
+    value = Text(text.number(score.mean), style="bold" if score.mark else "")
+    if score.mark:
+        value.append(f" {score.mark}")
+    for part in (text.bounds(score), text.coverage(score, row)):
+        if part:
+            value.append(f"\n{part}", style="dim")
+    return value

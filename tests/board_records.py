@@ -1,0 +1,227 @@
+"""Records made up for the tests of the leaderboard: no table stands behind them."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from synthward.results.record import (
+    DatasetFacts,
+    GeneratorFacts,
+    Measurement,
+    MetricCard,
+    Phase,
+    Record,
+    Status,
+    sha256_json,
+)
+
+PROTOCOL = {"train": 0.6, "control": 0.2, "test": 0.2, "split_seed": 0, "max_rows": 5000, "ratio": 1.0}
+
+
+def card(name: str, direction: str = "max", **more: Any) -> MetricCard:
+    facts = {
+        "name": name,
+        "family": "fidelity",
+        "direction": direction,
+        "definition": f"What {name} says.",
+        "ideal": 1.0,
+    }
+    return MetricCard(**{**facts, **more})
+
+
+def record(
+    generator: str = "g",
+    dataset: str = "d",
+    seed: int = 0,
+    values: dict[str, Any] | None = None,
+    *,
+    cards: dict[str, MetricCard] | None = None,
+    status: Status = Status.OK,
+    message: str = "",
+    access: str = "rows",
+    params: dict[str, Any] | None = None,
+    version: str = "1",
+    target: str = "",
+    protocol: dict[str, Any] | None = None,
+    title: str = "",
+    provenance: dict[str, Any] | None = None,
+) -> Record:
+    """One record. ``values`` maps metric to a value, to a measurement, or to a list of measurements."""
+    measurements: list[Measurement] = []
+    for metric, value in (values or {}).items():
+        several = value if isinstance(value, list) else [value]
+        measurements += [v if isinstance(v, Measurement) else Measurement(metric=metric, value=v) for v in several]
+    cards = cards or {}
+    protocol = {**PROTOCOL, **(protocol or {})}
+    rows = round(300 * protocol["ratio"])
+    target = target or f"synthward.generators.{generator}"
+    identity = {
+        "version": 1,
+        "track": "synthesis",
+        "dataset": f"fingerprint-{dataset}",
+        "protocol": protocol,
+        "generator": {"target": target, "version": version, "params": params or {}},
+        "seed": seed,
+        "rows": rows,
+    }
+    return Record(
+        id=sha256_json({**identity, "name": generator})[:20],
+        identity=identity,
+        dataset=DatasetFacts(
+            name=dataset,
+            title=title,
+            task="binary",
+            target="died",
+            fingerprint=f"fingerprint-{dataset}",
+            n_rows=500,
+            n_columns=12,
+            missing_rate=0.031,
+            n_train=300,
+            n_control=100,
+            n_test=100,
+        ),
+        generator=GeneratorFacts(name=generator, target=target, version=version, access=access, params=params or {}),
+        protocol="standard",
+        seed=seed,
+        rows_requested=rows,
+        status=status,
+        phase=Phase.DONE if status in (Status.OK, Status.PARTIAL) else Phase.FIT,
+        message=message,
+        measurements=tuple(measurements),
+        cards={m.metric: cards.get(m.metric) or card(m.metric) for m in measurements},
+        provenance=provenance or {},
+    )
+
+
+DATASETS = {
+    "pbc": ("Primary biliary cirrhosis, Mayo Clinic", 0.00),
+    "rhc": ("Right heart catheterisation", -0.04),
+    "support2": ("Seriously ill hospitalised adults", -0.08),
+    "vlbw": ("Very low birth weight infants", -0.05),
+    "heart_failure": ("Heart failure clinical records", 0.01),
+    "stroke": ("Stroke prediction", -0.02),
+    "whas500": ("Worcester Heart Attack Study", 0.02),
+}
+# Quality between the floor and the ceiling, privacy, seconds of fitting, access.
+GENERATORS = {
+    "real": (1.0, 0.50, 0.01, "reference", {}),
+    "copy": (0.99, 1.0, 0.01, "reference", {}),
+    "marginals": (0.55, 0.51, 0.02, "reference", {}),
+    "uniform": (0.1, 0.49, 0.01, "description", {}),
+    "llm_zero_shot": (0.45, 0.50, 95.0, "description", {"model": "a small local one"}),
+    "llm_few_shot": (0.55, 0.55, 140.0, "examples", {"model": "a small local one", "k": 20}),
+    "gaussian_copula": (0.78, 0.51, 1.2, "rows", {}),
+    "bayesian_network": (0.86, 0.53, 9.0, "rows", {}),
+    "ctgan_300": (0.74, 0.52, 140.0, "rows", {"epochs": 300}),
+    "ctgan_3000": (0.77, 0.53, 1390.0, "rows", {"epochs": 3000}),
+    "tvae": (0.79, 0.56, 77.0, "rows", {"epochs": 300}),
+    "ddpm": (0.84, 0.58, 410.0, "rows", {"n_iter": 1000}),
+    "my_gan": (0.7, 0.52, 30.0, "rows", {}),
+}
+CARDS = {
+    c.name: c
+    for c in (
+        card(
+            "column_shapes",
+            lower=0,
+            upper=1,
+            definition="Mean over columns of the KS or TV complement against test rows.",
+        ),
+        card(
+            "column_pair_trends",
+            lower=0,
+            upper=1,
+            definition="Mean over pairs of columns of the agreement of their relation.",
+        ),
+        card(
+            "correlation_similarity",
+            lower=0,
+            upper=1,
+            definition="Mean over numeric pairs of 1 - |difference of r| / 2.",
+        ),
+        card("tstr_auroc", family="utility", definition="AUROC on test rows of a learner trained on synthetic rows."),
+        card("tstr_f1", family="utility", definition="F1 on test rows of a learner trained on synthetic rows."),
+        card(
+            "trtr_auroc",
+            family="utility",
+            ranked=False,
+            definition="AUROC on test rows of a learner trained on real rows.",
+        ),
+        card(
+            "duplicates",
+            "min",
+            family="privacy",
+            ideal=0,
+            definition="Share of synthetic rows equal to a training row.",
+        ),
+        card(
+            "dcr_share",
+            "target",
+            family="privacy",
+            ideal=0.5,
+            definition="Share of synthetic rows closer to train than control.",
+        ),
+        card("valid_rows", family="validity", definition="Share of rows that conform to the schema."),
+        card(
+            "fit_seconds", "min", family="cost", ideal=0, unit="s", definition="Wall-clock seconds that fitting took."
+        ),
+        card("peak_memory", "min", family="cost", ideal=0, unit="MB", definition="Peak resident memory."),
+    )
+}
+
+
+def plausible(seeds: int = 3) -> list[Record]:
+    """A few hundred records such as a real sweep leaves: good, partial, failed and unsupported ones."""
+    rng = random.Random(7)
+    records = []
+    versions = {"synthward": "0.1.0", "numpy": "2.3.1", "sdv": "2.0.1", "torch": "2.12.0+cpu"}
+    source = {
+        "python": "3.11.2",
+        "cpu": "Some processor of a server",
+        "packages": versions,
+        "git": {"commit": "5202363a" * 5, "dirty": False},
+    }
+    for dataset, (title, ease) in DATASETS.items():
+        for name, (quality, privacy, seconds, access, params) in GENERATORS.items():
+            for seed in range(seeds):
+                common: dict[str, Any] = {"access": access, "params": params, "title": title, "provenance": source}
+                if name == "ddpm" and dataset == "support2":
+                    failure = "did not finish within 1,800 s"
+                    records.append(record(name, dataset, seed, status=Status.TIMEOUT, message=failure, **common))
+                    continue
+                if name == "my_gan" and dataset in ("rhc", "vlbw"):
+                    failure = (
+                        "ValueError: Input X contains NaN at column 'albumin' of the encoded table\n  (see the log)"
+                    )
+                    records.append(record(name, dataset, seed, status=Status.ERROR, message=failure, **common))
+                    continue
+
+                def near(value: float, spread: float = 0.012, ease: float = ease) -> float:
+                    return min(1.0, max(0.0, value + ease + rng.gauss(0, spread)))
+
+                auroc = 0.5 + 0.36 * near(quality)
+                learners = [
+                    Measurement(metric="tstr_auroc", variant=v, value=auroc + d)
+                    for v, d in (("mean", 0), ("xgboost", 0.02))
+                ]
+                values: dict[str, Any] = {
+                    "column_shapes": 0.5 + 0.49 * near(quality),
+                    "column_pair_trends": 0.35 + 0.63 * near(quality),
+                    "correlation_similarity": 0.6 + 0.39 * near(quality),
+                    "tstr_auroc": learners,
+                    "tstr_f1": 0.3 + 0.4 * near(quality, 0.05),
+                    "trtr_auroc": 0.86 + ease,
+                    "duplicates": 1.0 if name == "copy" else max(0.0, rng.gauss(0.002, 0.002)),
+                    "dcr_share": min(1.0, max(0.0, rng.gauss(privacy, 0.01))),
+                    "valid_rows": 0.93 if name == "llm_zero_shot" else 1.0,
+                    "fit_seconds": seconds * rng.uniform(0.8, 1.3),
+                    "peak_memory": 420 + 3 * seconds**0.8,
+                }
+                if dataset == "stroke":
+                    reason = "needs a numeric pair: there is none"
+                    lacking = Measurement(metric="correlation_similarity", status=Status.UNSUPPORTED, reason=reason)
+                    values["correlation_similarity"] = lacking
+                status = Status.PARTIAL if name == "llm_zero_shot" and seed == 0 else Status.OK
+                records.append(record(name, dataset, seed, values, cards=CARDS, status=status, **common))
+    return records
