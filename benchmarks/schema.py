@@ -110,7 +110,7 @@ class Rule(Frozen):
         name: short name of the rule.
         left: a column.
         op: one of ``< <= > >= == !=``.
-        right: a column, or a constant.
+        right: a column, a code of ``left``, or a number.
         when: column to code: the rule holds only for rows with these codes.
     """
 
@@ -192,7 +192,8 @@ class TableSchema(Frozen):
         if twice:
             raise ValueError(f"duplicated column names: {', '.join(twice)}")
         used = [*self.sensitive, *(r.left for r in self.rules), *(c for r in self.rules for c in r.when)]
-        used += [r.right for r in self.rules if isinstance(r.right, str)]
+        codes = {c.name: c.codes for c in self.columns}
+        used += [r.right for r in self.rules if isinstance(r.right, str) and r.right not in codes.get(r.left, {})]
         unknown = sorted({c for c in used if c not in names})
         if unknown:
             raise ValueError(f"not a column of the table: {', '.join(unknown)}")

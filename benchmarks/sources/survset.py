@@ -24,8 +24,8 @@ RHC_DECIMALS = {
     "crea1": 2, "pot1": 1, "paco21": 1, "ph1": 2, "wtkilo1": 1, "urin1": 0,
 }  # fmt: skip
 SUPPORT2_DECIMALS = {
-    "age": 3, "meanbp": 0, "wblc": 2, "hrt": 0, "temp": 1, "pafi": 1, "alb": 2, "bili": 2, "crea": 2, "ph": 2, "glucose": 0,
-    "bun": 0, "urine": 0,
+    "age": 3, "meanbp": 0, "wblc": 2, "hrt": 0, "temp": 1, "pafi": 1, "alb": 2, "bili": 2, "crea": 2, "ph": 2,
+    "glucose": 0, "bun": 0, "urine": 0,
 }  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def support2() -> pd.DataFrame:
     table = _survset("support2").round(SUPPORT2_DECIMALS)
     table["death180"] = _died_within(table, 180)
     # Estimates of the outcome (`surv2m`, `surv6m`, and the severity score `sps` they are computed from),
-    # the state at 2 months, and an order that is mostly given once the patient is dying.
+    # the state at 2 months, and an order that most of those who have one got after the day described.
     return table.drop(columns=["pid", "event", "time", "surv2m", "surv6m", "sps", "sfdm2", "dnr"])
 
 
@@ -104,5 +104,9 @@ def _survset(name: str) -> pd.DataFrame:
 
 
 def _died_within(table: pd.DataFrame, days: int) -> pd.Series:
-    """Whether a patient died within a horizon before which nobody alive was lost to follow-up."""
+    """Whether a patient is known to have died within a horizon of so many days.
+
+    Who was lost to follow-up before counts as alive, as in the source's own 30-day outcome: 8 patients of
+    rhc, none of support2.
+    """
     return ((table["event"] == 1) & (table["time"] <= days)).astype(int)
