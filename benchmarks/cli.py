@@ -116,9 +116,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
             raise UserError(f"there is no folder {folder}: run `synthward sweep` first, or name one with --records")
     records = list({r.id: r for folder in folders for r in read_records(folder)}.values())
     page = build(records, options.out)
-    console = Console()
-    for table in terminal_summary(summarise(records)):
-        console.print(table)
+    Console().print(terminal_summary(summarise(records)))
     print(f"board: {page.resolve()}")
     return 0
 

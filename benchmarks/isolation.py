@@ -7,6 +7,7 @@ Isolation does not depend on the launcher: whatever runs the sweep's jobs, each 
 from __future__ import annotations
 
 import atexit
+import errno
 import json
 import os
 import select
@@ -71,6 +72,9 @@ class Worker:
             folder: where it works; its output goes to ``log.txt`` there.
             seconds: wall-clock limit.
             memory_mb: limit of resident memory of the process tree.
+
+        Raises:
+            OSError: the disk was full (``ENOSPC``).
         """
         self._ask({"op": "run", "stage": stage, "job": job, "folder": str(folder)})
         started = self._receive()
@@ -102,16 +106,18 @@ class Worker:
             elapsed = time.monotonic() - start
             if answer is None:
                 return self._died(elapsed, peak)
+            _cap(log)
             if answer:
                 if verdict is not None:
                     return Exit(verdict[0], verdict[1], elapsed, peak)
                 code = int(answer["exit"])
+                if code == os.EX_IOERR:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(log.parent))
                 if code == 0:
                     return Exit(Status.OK, "", elapsed, peak)
                 return Exit(Status.CRASHED, _describe_exit(code), elapsed, peak)
             resident = _tree_mb(pid)
             peak = max(peak, resident)
-            _cap(log)
             if verdict is None and resident > memory_mb:
                 verdict = (
                     Status.OOM,
@@ -191,10 +197,16 @@ def _kill(pid: int) -> None:
 
 
 def _cap(log: Path) -> None:
-    """Empty a log that grew past its limit: the file is open for appending, so writing goes on at its start."""
+    """Cut a log that grew past its limit down to its tail; the cell has it open for appending."""
     try:
-        if log.stat().st_size > LOG_LIMIT:
-            os.truncate(log, 0)
+        if log.stat().st_size <= LOG_LIMIT:
+            return
+        with log.open("rb+") as file:
+            file.seek(-LOG_LIMIT // 2, os.SEEK_END)
+            tail = file.read(LOG_LIMIT // 2)
+            file.truncate(0)
+            file.seek(0)
+            file.write(tail)
     except FileNotFoundError:
         return
 

@@ -84,7 +84,11 @@ def unmeasured(record: Record, metrics: Sequence[str]) -> list[str]:
     if record.status not in SCORED:
         return []
     present = {(m.metric, m.version) for m in record.measurements}
-    return [name for name in metrics if (name, get(name).card.version) not in present]
+
+    def card(name: str) -> tuple[str, int]:
+        return get(name).card.name, get(name).card.version
+
+    return [name for name in metrics if card(name) not in present]
 
 
 def _job(cell: Cell) -> dict[str, Any]:
@@ -101,8 +105,8 @@ def _job(cell: Cell) -> dict[str, Any]:
 def _generate(cell: Cell, store: Store, worker: Worker, limits: Limits) -> Record:
     with store.workspace(cell.id) as folder:
         worker.preload([*GENERATE_PRELOAD, *cell.generator.resolve().preload], cell.config)
-        ended = worker.run("generate", _job(cell), folder, limits.generate_seconds, limits.memory_mb)
         with full_disk_is_clear(store.root):
+            ended = worker.run("generate", _job(cell), folder, limits.generate_seconds, limits.memory_mb)
             outcome = _outcome(folder, ended)
             artifact = _artifact(folder, outcome)
         record = Record(
@@ -132,8 +136,6 @@ def _outcome(folder: Path, ended: Exit) -> dict[str, Any]:
     if ended.status is Status.OK and written.exists():
         outcome: dict[str, Any] = json.loads(written.read_text())
         return outcome
-    if ended.status is Status.CRASHED and _ran_out_of_disk(folder):
-        raise OSError(28, "No space left on device")
     phase = folder / PHASE_NAME
     return {
         "status": ended.status if ended.status is not Status.OK else Status.CRASHED,
@@ -190,7 +192,8 @@ def _evaluate(
     while left := [name for name in metrics if name not in measured]:
         with store.workspace(cell.id) as folder:
             seconds = limits.evaluate_seconds * len(left)
-            ended = worker.run("evaluate", {**job, "metrics": left}, folder, seconds, limits.memory_mb)
+            with full_disk_is_clear(store.root):
+                ended = worker.run("evaluate", {**job, "metrics": left}, folder, seconds, limits.memory_mb)
             measured |= dict(zip(left, read_measurements(folder), strict=False))
             unfinished = [name for name in left if name not in measured]
             if unfinished:
@@ -199,20 +202,18 @@ def _evaluate(
                     measured |= {name: [_failed(name, Status.ERROR, reason)] for name in unfinished}
                 else:
                     measured[unfinished[0]] = [_failed(unfinished[0], ended.status, ended.message)]
-    kept = [m for m in record.measurements if m.metric not in measured]
+    new_cards = {get(name).card.name: get(name).card for name in metrics}
+    kept = [m for m in record.measurements if m.metric not in new_cards]
     new = [m for name in metrics for m in measured[name]]
-    cards = {**record.cards, **{name: get(name).card for name in metrics}}
+    cards = {**record.cards, **new_cards}
     return store.put(record.model_copy(update={"measurements": (*kept, *new), "cards": cards}))
 
 
 def _failed(name: str, status: Status, reason: str) -> Measurement:
-    return Measurement(metric=name, version=get(name).card.version, status=status, reason=reason)
+    card = get(name).card
+    return Measurement(metric=card.name, version=card.version, status=status, reason=reason)
 
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     return lines[-1][:300] if lines else ""
-
-
-def _ran_out_of_disk(folder: Path) -> bool:
-    return "No space left on device" in _last_line(folder / LOG_NAME)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..generators import TrainView, missing_requirement
 from ..generators.spec import GeneratorSpec
 from ..results.record import Measurement, Phase, Status, canonical_json
-from ..results.store import TABLE_NAME, write_atomically
+from ..results.store import DISK_FULL, TABLE_NAME, write_atomically
 from .dataset import Protocol
 from .schema import TableError, TableSchema
 from .seeds import derive
@@ -69,6 +69,8 @@ def generate(job: Mapping[str, Any], folder: Path) -> None:
     except MemoryError as error:
         outcome = {"status": Status.OOM, "message": f"MemoryError: {error}"}
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise  # says nothing of the generator: the runner stops instead of recording it
         traceback.print_exc()
         outcome = {"status": Status.ERROR, "message": _one_line(error)}
     outcome["phase"] = progress.phase

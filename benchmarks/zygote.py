@@ -28,6 +28,8 @@ from typing import Any, NoReturn
 
 import psutil
 
+from ..results.store import DISK_FULL
+
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -96,7 +98,7 @@ def _become_cell(request: dict[str, Any], inherited: tuple[int, ...]) -> NoRetur
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         folder = Path(request["folder"])
-        log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         os.dup2(log, 1)
         os.dup2(log, 2)
         for handle in inherited:
@@ -106,10 +108,12 @@ def _become_cell(request: dict[str, Any], inherited: tuple[int, ...]) -> NoRetur
 
         STAGES[request["stage"]](request["job"], folder)
         code = 0
-    except BaseException:
+    except BaseException as error:
         import traceback
 
         traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            code = os.EX_IOERR
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

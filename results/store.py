@@ -26,6 +26,7 @@ from .record import Artifact, Record
 RECORD_NAME = "record.json"
 TABLE_NAME = "synthetic.parquet"
 LOG_NAME = "log.txt"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DamagedRecordError(UserError):
@@ -213,7 +214,7 @@ def full_disk_is_clear(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             raise StoreFullError(
                 f"the disk that holds {place} is full: free some space and run the same command again, "
                 "what is recorded is safe"
@@ -227,16 +228,15 @@ def full_disk_is_clear(place: Path) -> Iterator[None]:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with temporary.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -1,0 +1,21 @@
+"""Metrics that hang, die and raise."""
+
+import os
+import time
+
+from synthward.metrics import metric
+
+
+@metric(family="fidelity", direction="max", definition="Never answers.")
+def hangs(evaluation):
+    time.sleep(600)
+
+
+@metric(family="fidelity", direction="max", definition="Ends the process.")
+def dies(evaluation):
+    os.kill(os.getpid(), 9)
+
+
+@metric(family="fidelity", direction="max", definition="Raises.")
+def raises(evaluation):
+    raise ZeroDivisionError("odd")
