@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 from ..dataset import DatasetCard, DatasetError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
 NEARLY_UNIQUE = 0.9  # share of distinct values from which a text column names rows rather than groups
@@ -58,7 +62,7 @@ def check_table(table: pd.DataFrame, card: DatasetCard) -> None:
         if len(known) >= FEW_ROWS and known.nunique() > NEARLY_UNIQUE * len(known):
             raise DatasetError(
                 f"dataset '{name}': column '{column.name}' is {column.kind} but nearly every row has a value of its "
-                f"own, like an identifier: leave it out with dataset.drop=[{column.name}]"
+                f"own, like an identifier: leave it out with {drop_option([column.name])}"
             )
         unknown = sorted(set(known) - set(column.codes))
         if unknown:
@@ -95,3 +99,11 @@ def check_target(target: pd.Series, name: str, *, numeric: bool) -> None:
             f"dataset '{name}': {single} of target '{target.name}' {'has' if len(alone) == 1 else 'have'} one row only "
             "and cannot be split: merge it with another class, or drop the row"
         )
+
+
+def drop_option(columns: Iterable[str]) -> str:
+    """The option that leaves columns out, ready to paste into a shell."""
+    names = list(columns)
+    if all(re.fullmatch(r"[A-Za-z][\w-]*", c, re.ASCII) for c in names):
+        return f"dataset.drop=[{','.join(names)}]"
+    return f"'dataset.drop={json.dumps(names, ensure_ascii=False)}'"

@@ -58,23 +58,21 @@ def build_dataset(table: pd.DataFrame, config: Mapping[str, Any]) -> Dataset:
     config = _with_card_file(config)
     name = _name(config)
     check_names(table, name)
+    table = table.set_axis([str(c) for c in table.columns], axis=1)
     drop = [str(c) for c in config.get("drop") or ()]
+    for column in drop:
+        check_known("drop", name, column, list(table.columns))
+    table = table.drop(columns=drop)
     card = {k: v for k, v in config.items() if k not in ("card", "drop")} | {"name": name}
     if card.get("columns"):
         card = _without(card, drop)
-        declared = list(card["columns"])
-        # The card says what belongs to the table only if the table has nothing else but what is dropped.
-        table = table.drop(columns=[c for c in drop if c in table.columns])
-        _check_target(name, card.get("target"), declared)
+        if card.get("target") is not None:
+            check_known("target", name, str(card["target"]), list(card["columns"]))
     else:
         from ..describe import infer_card
 
-        for column in drop:
-            _check_known("drop", name, column, [str(c) for c in table.columns])
-        table = table.drop(columns=drop)
-        _check_target(name, card.get("target"), [str(c) for c in table.columns])
         card = infer_card(table, card)
-    parsed = DatasetCard.parse(_with_task(card))
+    parsed = DatasetCard.parse(with_task(card))
     canonical = parsed.schema_.canonical(table)
     check_table(canonical, parsed)
     return Dataset(parsed, canonical)
@@ -168,12 +166,12 @@ def _resolve(name: str, dotted: str) -> Callable[..., Any]:
     return found
 
 
-def _check_target(name: str, target: Any, columns: list[str]) -> None:
-    if target is not None:
-        _check_known("target", name, str(target), columns)
+def check_known(role: str, name: str, column: str, columns: list[str]) -> None:
+    """Refuse a column that a table does not have.
 
-
-def _check_known(role: str, name: str, column: str, columns: list[str]) -> None:
+    Raises:
+        DatasetError: with the name that may have been meant, or those that there are.
+    """
     if column in columns:
         return
     near = difflib.get_close_matches(column.lower(), [c.lower() for c in columns], n=1)
@@ -200,7 +198,7 @@ def _without(card: Card, drop: list[str]) -> Card:
     return kept
 
 
-def _with_task(card: Card) -> Card:
+def with_task(card: Card) -> Card:
     """Fill in task and positive class of a target where the card leaves them open."""
     card = {k: v for k, v in card.items() if v is not None}
     target = card.get("target")
