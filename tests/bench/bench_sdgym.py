@@ -117,7 +117,7 @@ def our_scores(store: Path) -> dict[str, float]:
     scores = {}
     for path in store.rglob("record.json"):
         record = json.loads(path.read_text())
-        values = {m["metric"]: m.get("value") for m in record["measurements"]}
+        values = {m["metric"]: m["value"] for m in record["measurements"] if not m.get("variant") and "value" in m}
         generator = record["generator"]["name"]
         if record.get("status", "ok") != "ok":
             raise SystemExit(f"{record['dataset']['name']}/{generator}: {record.get('message')}")
