@@ -11,7 +11,7 @@ ROOMS  := benchmarks generators metrics results leaderboard conf
 MARKED := $(if $(filter 1 true,$(SLOW) $(CI)),,-m "not slow")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv leaderboard test lint types imports bench clean
+.PHONY: help venv leaderboard test lint types imports bench readme clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,13 @@ imports: $(VENV)/.stamp-all  ## who may import whom
 
 bench: $(VENV)/.stamp-all  ## the speed bars, side by side (tests/bench)
 	@set -e; for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+readme: $(VENV)/.stamp-run  ## put the board of the published records into README.md
+	$(BIN)/synthward leaderboard --records results/records --out build/board
+	@awk 'FNR == NR {board = board $$0 "\n"; next} \
+	  /leaderboard:begin/ {print; print ""; printf "%s", board; print ""; skip = 1} \
+	  /leaderboard:end/ {skip = 0} !skip' build/board/leaderboard.md README.md > build/README.md
+	@mv build/README.md README.md
 
 clean:  ## remove what can be made again, except .venv and results
 	rm -rf build dist *.egg-info outputs multirun .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
