@@ -94,7 +94,7 @@ def infer_card(table: pd.DataFrame, card: Card) -> Card:
     return described | {k: v for k, v in card.items() if v not in (None, "", [], {})}
 
 
-def describe_file(path: str, target: str | None = None) -> str:
+def describe_file(path: str | Path, target: str | None = None) -> str:
     """The first card of a CSV or Parquet file, as YAML with comments that say what to correct.
 
     Raises:
@@ -102,7 +102,7 @@ def describe_file(path: str, target: str | None = None) -> str:
     """
     from .sources.file import read
 
-    card = describe_table(read(path), target, Path(path).name.split(".")[0])
+    card = describe_table(read(str(path)), target, Path(path).name.split(".")[0])
     source = {"_target_": "synthward.benchmarks.sources.file.read", "path": str(path)}
     return to_yaml({"name": card.pop("name"), "source": source, **card})
 
@@ -176,15 +176,22 @@ def _describe_numbers(name: str, known: pd.Series, numbers: np.ndarray, rows: in
     unique = len(levels) == len(numbers) == rows >= FEW_ROWS
     if unique and (name.lower().rstrip("s").endswith(ID_ENDINGS) or high - low + 1 == rows):
         return "is an identifier, another number in every row"
-    # Numbers written as text, such as '1.', keep their spelling as codes.
-    codes = list(dict.fromkeys(_label(known.iloc[i]) for i in np.argsort(numbers, kind="stable")))
     if len(levels) == 2:
-        return _codes(Kind.CATEGORICAL, codes)
+        return _codes(Kind.CATEGORICAL, _number_codes(known))
     if len(levels) <= FEW_LEVELS and len(numbers) >= ROWS_PER_LEVEL * len(levels):
         # A run of numbers without a gap is a scale or a grade; others are names.
         kind = Kind.ORDINAL if high - low + 1 == len(levels) else Kind.CATEGORICAL
-        return _codes(kind, codes)
+        return _codes(kind, _number_codes(known))
     return {"kind": "integer", "meaning": "", "bounds": [int(b) for b in _around(low, high, 1)]}
+
+
+def _number_codes(known: pd.Series) -> list[str]:
+    """Codes in the order of their numbers; numbers written as text, such as '1.', keep their spelling."""
+    import pandas as pd
+
+    distinct = known.drop_duplicates()
+    order = pd.to_numeric(distinct).astype(float).argsort(kind="stable")
+    return list(dict.fromkeys(_label(distinct.iloc[i]) for i in order))
 
 
 def _describe_text(texts: np.ndarray, is_number: np.ndarray) -> Card | str:
@@ -216,4 +223,4 @@ def _around(low: float, high: float, least: float) -> list[float]:
     if step == 0:
         return [low, high]
     lower, upper = math.floor(low / step) * step, math.ceil(high / step) * step
-    return [min(low, round(lower, 12)), max(high, round(upper, 12))]
+    return [min(low, round(lower, 12)), max(high, round(upper, 12))] if math.isfinite(lower - upper) else [low, high]

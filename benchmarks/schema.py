@@ -315,6 +315,8 @@ def _canonical(values: pd.Series, column: Column) -> pd.Series:
     import pandas as pd
 
     if column.numeric:
+        if values.dtype == object:  # NaT among numbers is missing, too
+            values = values.where(values.notna(), None)
         try:
             return pd.to_numeric(values).astype("float64")
         except (TypeError, ValueError):

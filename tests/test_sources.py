@@ -309,13 +309,15 @@ def test_cards_that_cannot_be_read(tmp_path: Path) -> None:
     assert "is no mapping of fields" in refusal(config)
 
 
-NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1, max_size=8)
+# PyYAML turns the rarer line breaks of Unicode into blanks.
+LETTERS = st.characters(codec="utf-8", exclude_categories=("Cs",), exclude_characters="\x85\u2028\u2029")
+NAMES = st.text(LETTERS, min_size=1, max_size=8)
 ODD = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-(2**40), 2**40),
     st.floats(),
-    st.text(max_size=5),
+    st.text(LETTERS, max_size=5),
     st.sampled_from(["", "1", "1.0", "NA", "<5", "2020-01-01", "yes", "no", "null", "~", b"raw", 1j, (1, 2)]),
     st.sampled_from([Decimal("1.5"), datetime.date(2020, 1, 1), pd.Timestamp("2020-01-01"), pd.NaT, pd.NA, [1], {}]),
 )

@@ -79,7 +79,7 @@ def read_csv(file: Path, sep: str = ",", encoding: str = "utf-8", decimal: str =
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
-            table = pd.read_csv(
+            table: pd.DataFrame = pd.read_csv(
                 file, na_values=MISSING, decimal=decimal, index_col=False, low_memory=False, **common, **options
             )
     except UnicodeError:
@@ -112,6 +112,7 @@ def _read_parquet(file: Path) -> pd.DataFrame:
     import pyarrow as pa
 
     try:
-        return pd.read_parquet(file)
+        table: pd.DataFrame = pd.read_parquet(file)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DatasetError(f"{file} is no readable Parquet table ({' '.join(str(error).split())})") from None
+    return table
