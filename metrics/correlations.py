@@ -65,7 +65,7 @@ def contingency_similarity(evaluation: Evaluation) -> Value:
     """Agreement of the joint tables of categorical columns."""
     categorical = set(evaluation.schema.categorical)
     scores = {_key(p.a, p.b): p.score for p in pair_scores(evaluation) if {p.a, p.b} <= categorical}
-    return mean_value(scores, "pairs", "the synthetic table has no rows", worst=WORST)
+    return mean_value(scores, "pairs", "a table has no rows", worst=WORST)
 
 
 @metric(
@@ -160,10 +160,10 @@ def _binned(values: np.ndarray) -> np.ndarray | None:
     if not np.isfinite(known).all():
         return None
     try:
-        edges = np.histogram_bin_edges(known, bins=BINS)
+        with np.errstate(all="ignore"):
+            binned: np.ndarray = np.digitize(values, np.histogram_bin_edges(known, bins=BINS))
     except ValueError:  # the range is too wide or too narrow for ten bins of floats
         return None
-    binned: np.ndarray = np.digitize(values, edges)
     return binned
 
 

@@ -78,8 +78,9 @@ class Encoder:
         self._median = np.array([np.median(x[k]) if k.any() else 0.0 for x, k in zip(numbers.T, known.T, strict=True)])
         # Sorted, because the rounding error of a sum depends on the order of its terms.
         filled = np.sort(np.where(known, numbers, self._median), axis=0)
-        self._mean = filled.mean(axis=0)
-        spread = filled.std(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._mean = filled.mean(axis=0)
+            spread = filled.std(axis=0)
         self._scale = np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)
         return self
 

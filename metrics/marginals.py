@@ -77,8 +77,8 @@ def column_shapes(evaluation: Evaluation) -> Value:
 )
 def missingness(evaluation: Evaluation) -> list[Value]:
     """Whether values are missing as often, and together with the same others, as in the test rows."""
-    if not len(evaluation.synthetic):
-        return [Value(None, v, reason="the synthetic table has no rows") for v in ("rate", "correlation")]
+    if not len(evaluation.synthetic) or not len(evaluation.test):
+        return [Value(None, variant, reason="a table has no rows") for variant in ("rate", "correlation")]
     names = list(evaluation.schema.names)
     test = evaluation.test[names].isna().to_numpy(dtype=float)
     synthetic = evaluation.synthetic[names].isna().to_numpy(dtype=float)

@@ -51,7 +51,8 @@ def near_equal(queries: Encoded, rows: Encoded) -> np.ndarray:
         row = order[start[query] + offset, best[query]]
         for j in range(n_columns):
             # Within a group, a number is missing in all rows or in none: such a column agrees.
-            gap = np.abs(rows.numbers[row, j] - numbers[query, j])
+            with np.errstate(over="ignore", invalid="ignore"):
+                gap = np.abs(rows.numbers[row, j] - numbers[query, j])
             near = np.isnan(numbers[query, j]) | (gap <= slack[query, j])
             query, row = query[near], row[near]
         count[query] = -1
@@ -81,10 +82,11 @@ def _windows(
     span = len(distinct) + 1
     place = groups * span + np.searchsorted(distinct, np.where(missing, -np.inf, values))
     order = np.argsort(place, kind="stable")
-    reach = slack * (1 + 1e-9) + np.abs(queries) * 1e-12
     anywhere = np.isnan(queries)
-    low = np.where(anywhere, 0, np.searchsorted(distinct, queries - reach, side="left"))
-    high = np.where(anywhere, span, np.searchsorted(distinct, queries + reach, side="right"))
+    with np.errstate(all="ignore"):  # an infinite query has no window, and finds nothing
+        reach = slack * (1 + 1e-9) + np.abs(queries) * 1e-12
+        low = np.where(anywhere, 0, np.searchsorted(distinct, queries - reach, side="left"))
+        high = np.where(anywhere, span, np.searchsorted(distinct, queries + reach, side="right"))
     first = np.searchsorted(place[order], query_groups * span + low)
     last = np.searchsorted(place[order], query_groups * span + high)
     return order, first, last
@@ -170,6 +172,8 @@ def _scaled(numbers: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.
     missing = ~np.isfinite(numbers)
     constant = low >= high  # or without any known value
     offset = np.where(np.isfinite(low), low, 0.0)
-    scaled = (np.where(missing, 0.0, numbers) - offset) / np.where(constant, 1.0, high - low)
+    # Halves, because the range of the largest floats is not a float.
+    with np.errstate(all="ignore"):
+        scaled = (np.where(missing, 0.0, numbers) / 2 - offset / 2) / np.where(constant, 1.0, high / 2 - low / 2)
     scaled = np.where(constant, scaled != 0, scaled)
     return np.where(missing, 0.0, scaled), missing.astype(float)

@@ -77,7 +77,7 @@ def dcr_share(evaluation: Evaluation) -> Value:
         return Value(None, reason="there are no train, no control or no synthetic rows")
     to_train = nearest(spaces["synthetic"], _subsample(spaces["train"], size, evaluation.seed))
     to_control = nearest(spaces["synthetic"], _subsample(spaces["control"], size, evaluation.seed))
-    ties = np.abs(to_train - to_control) <= TIE
+    ties = np.isclose(to_train, to_control, rtol=0, atol=TIE)
     nearer = ~ties & (to_train < to_control)
     return share_value(float(nearer.sum() + ties.sum() / 2), len(ties))
 

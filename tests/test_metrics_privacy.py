@@ -1,0 +1,191 @@
+"""Privacy metrics: planted leaks are found at the planted rate, and every search equals its naive form."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from metric_tables import WARD, evaluation, subset, ward
+from scipy.stats import binomtest
+from synthward.benchmarks.schema import Column, TableSchema
+from synthward.metrics import Evaluation, get
+from synthward.metrics.encoding import Encoded, encoded, row_keys
+from synthward.metrics.neighbours import Space, gower_spaces, near_equal, nearest
+from synthward.metrics.summary import share_value
+from synthward.results.record import Measurement
+
+
+def measure(name: str, evaluation: Evaluation) -> dict[str, Measurement]:
+    return {m.variant: m for m in get(name).measure(evaluation)}
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_planted_leak_is_found_at_its_rate(rate: float) -> None:
+    """Train rows pasted into an independent table, and the same rows with numbers moved by less than 1 %."""
+    n = 1000
+    train, synthetic = ward(n, 1), ward(n, 4)
+    leaked = int(rate * n)
+    clean = evaluation(synthetic, n=n, train=train)
+    chance = {name: measure(name, clean)["train"].value for name in ("duplicates", "near_duplicates")}
+    assert max(chance.values()) < 0.01
+
+    pasted = pd.concat([train.iloc[:leaked], synthetic.iloc[leaked:]], ignore_index=True)
+    leak = evaluation(pasted, n=n, train=train)
+    assert measure("duplicates", leak)["train"].value == pytest.approx(rate, abs=0.01)
+    assert measure("near_duplicates", leak)["train"].value == pytest.approx(rate, abs=0.01)
+    gain = measure("dcr_share", leak)[""].value - measure("dcr_share", clean)[""].value
+    assert gain == pytest.approx(rate / 2, abs=0.02)
+
+    moved = pasted.copy()
+    moved.loc[: leaked - 1, "age"] *= 1.004
+    near = evaluation(moved, n=n, train=train)
+    assert measure("duplicates", near)["train"].value < 0.01
+    assert measure("near_duplicates", near)["train"].value == pytest.approx(rate, abs=0.01)
+
+
+def test_copy_and_real_are_the_extremes() -> None:
+    train, control = ward(300, 1), ward(300, 2)
+    copy = evaluation(train.copy(), train=train, control=control)
+    assert measure("duplicates", copy)["train"].value == 1
+    assert measure("near_duplicates", copy)["train"].value == 1
+    assert measure("dcr_share", copy)[""].value == 1
+    real = evaluation(control.copy(), train=train, control=control)
+    assert measure("duplicates", real)["train"].value == measure("duplicates", real)["control"].value
+    assert measure("near_duplicates", real)["train"].value == measure("near_duplicates", real)["control"].value
+    assert measure("dcr_share", real)[""].value == 0
+
+
+def test_independent_rows_are_as_near_to_train_as_to_control() -> None:
+    """Over twenty worlds the share is one half, also where control is half as large as train."""
+    found = []
+    for seed in range(20):
+        tables = {"train": ward(200, 10 * seed + 1), "control": ward(100, 10 * seed + 2)}
+        found.append(measure("dcr_share", evaluation(ward(200, 10 * seed + 4), **tables))[""].value)
+    assert np.mean(found) == pytest.approx(0.5, abs=0.03)
+
+
+def test_equal_distances_count_half() -> None:
+    """Train and control hold the same rows: every distance is a tie."""
+    found = measure("dcr_share", evaluation(ward(50, 4), train=ward(60, 1), control=ward(60, 1)))[""]
+    assert found.value == 0.5
+    assert found.low < 0.5 < found.high
+
+
+def test_collapse_shows_within() -> None:
+    table = ward(50, 4)
+    repeated = table.iloc[np.repeat(np.arange(10), 5)].reset_index(drop=True)
+    assert measure("duplicates", evaluation(repeated))["within"].value == pytest.approx(0.8)
+
+
+def test_missing_equals_missing_alone() -> None:
+    schema = subset(WARD, ["lactate", "unit"])
+    train = schema.canonical(pd.DataFrame({"lactate": [np.nan, 1.0], "unit": ["general", None]}))
+    rows = [(np.nan, "general"), (1.0, None), (np.nan, None), (1.0, "general"), (1.005, None), (-1.0, None)]
+    synthetic = schema.canonical(pd.DataFrame(rows, columns=["lactate", "unit"]))
+    evaluated = evaluation(synthetic, schema, train=train)
+    assert measure("duplicates", evaluated)["train"].value == pytest.approx(2 / 6)
+    assert measure("near_duplicates", evaluated)["train"].value == pytest.approx(3 / 6)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 10), (10, 10), (3, 7), (40, 1000)])
+def test_interval_of_a_share_is_wilsons(hits: int, n: int) -> None:
+    ours = share_value(hits, n)
+    theirs = binomtest(hits, n).proportion_ci(method="wilson")
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+# Searches against their naive forms
+
+NUMBERS = st.sampled_from([np.nan, -0.0, 0.0, 100.0, 100.9, 101.0, 102.0, -50.0, -50.4, 1e-9])
+ROWS = st.lists(st.tuples(NUMBERS, NUMBERS, st.integers(-1, 2)), min_size=1, max_size=12)
+
+
+def _encoded(rows: list[tuple[float, float, int]]) -> Encoded:
+    numbers = np.array([row[:2] for row in rows])
+    return Encoded(numbers, np.array([row[2:] for row in rows]), np.array([3]))
+
+
+@given(ROWS, ROWS)
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_near_equal_is_the_naive_search(queries: list, rows: list) -> None:
+    def near(query: tuple, row: tuple) -> bool:
+        pairs = zip(query[:2], row[:2], strict=True)
+        numbers = [(np.isnan(q) and np.isnan(r)) or abs(q - r) <= abs(0.01 * q) for q, r in pairs]
+        return all(numbers) and query[2] == row[2]
+
+    expected = [any(near(query, row) for row in rows) for query in queries]
+    assert near_equal(_encoded(queries), _encoded(rows)).tolist() == expected
+
+
+@given(ROWS, ROWS)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_row_keys_are_equal_where_rows_are(train: list, synthetic: list) -> None:
+    schema = TableSchema(
+        columns=(
+            Column(name="x", kind="continuous"),
+            Column(name="y", kind="continuous"),
+            Column(name="k", kind="categorical", codes=["0", "1", "2"]),
+        )
+    )
+
+    def table(rows: list) -> pd.DataFrame:
+        frame = pd.DataFrame(rows, columns=["x", "y", "k"])
+        return schema.canonical(frame.assign(k=[None if k < 0 else str(k) for k in frame["k"]]))
+
+    tables = {"train": table(train), "synthetic": table(synthetic)}
+    keys = row_keys(Evaluation(schema, control=tables["train"], test=tables["train"], **tables))
+    # As text, because NaN is not equal to itself; + 0.0 because the two zeros are equal.
+    joint = [str((x + 0.0, y + 0.0, k)) for x, y, k in [*train, *synthetic]]
+    joined = np.concatenate([keys["train"], keys["synthetic"]])
+    for i in range(len(joint)):
+        assert [joined[i] == key for key in joined] == [joint[i] == row for row in joint]
+
+
+def test_gower_distances_are_the_naive_ones() -> None:
+    """With gaps in both tables, a column that is constant in train, and numbers beyond its range."""
+    train, synthetic = ward(40, 1).assign(age=50.0), ward(30, 4)
+    synthetic.loc[:4, "age"] = 50.0
+    synthetic.loc[5, "systolic"] = 900.0
+    evaluated = evaluation(synthetic, train=train)
+    spaces = gower_spaces(evaluated)
+
+    def difference(name: str, a: object, b: object) -> float:
+        if pd.isna(a) or pd.isna(b):
+            return float(pd.isna(a) != pd.isna(b))
+        if not WARD[name].numeric:
+            return float(a != b)
+        width = train[name].max() - train[name].min()
+        return abs(a - b) / width if width else float(a != b)
+
+    expected = [
+        min(np.mean([difference(n, s[n], r[n]) for n in WARD.names]) for _, r in train.iterrows())
+        for _, s in synthetic.iterrows()
+    ]
+    np.testing.assert_allclose(nearest(spaces["synthetic"], spaces["train"]), expected, atol=1e-12)
+
+
+def test_searches_take_bounded_memory() -> None:
+    """Tables whose matrix of distances would take 288 MB, in much less than that."""
+    rng, n = np.random.default_rng(0), 6000
+    space = Space(
+        rng.random((n, 3)), (rng.random((n, 3)) < 0.1).astype(float), rng.integers(0, 3, (n, 2)).astype(float)
+    )
+    table = Encoded(rng.integers(1, 4, (n, 2)).astype(float), rng.integers(0, 2, (n, 1)), np.array([2]))
+    tracemalloc.start()
+    nearest(space, space)
+    near_equal(table, table)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
+
+
+def test_infinite_numbers_match_nothing() -> None:
+    table = ward(20, 1)
+    table.loc[0, "age"] = np.inf
+    found = measure("near_duplicates", evaluation(table, train=table))["train"]
+    assert found.value == pytest.approx(19 / 20)
+    assert len(encoded(evaluation(table), "synthetic")) == 20
