@@ -122,6 +122,7 @@ def _generate(cell: Cell, store: Store, worker: Worker, limits: Limits) -> Recor
             message=outcome["message"],
             artifact=artifact,
             seconds={**outcome.get("seconds", {}), "total": round(ended.seconds, 4)},
+            cpu_seconds=outcome.get("cpu_seconds", {}),
             peak_memory_mb=outcome.get("peak_memory_mb", round(ended.peak_mb, 1)),
             limits=limits.model_dump(),
             details=_details(cell, outcome),
@@ -183,8 +184,8 @@ def _evaluate(
         **_job(cell),
         "table": str(store.folder(cell.id) / TABLE_NAME),
         "costs": {
-            "fit_seconds": record.seconds.get(Phase.FIT.value, 0.0),
-            "sample_seconds": record.seconds.get(Phase.SAMPLE.value, 0.0),
+            "fit_seconds": record.cpu_seconds.get(Phase.FIT.value, 0.0),
+            "sample_seconds": record.cpu_seconds.get(Phase.SAMPLE.value, 0.0),
             "peak_memory_mb": record.peak_memory_mb or 0.0,
         },
     }

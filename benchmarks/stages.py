@@ -7,6 +7,7 @@ is run by :mod:`.zygote` in a forked process that may be killed at any moment.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -74,7 +75,8 @@ def generate(job: Mapping[str, Any], folder: Path) -> None:
         traceback.print_exc()
         outcome = {"status": Status.ERROR, "message": _one_line(error)}
     outcome["phase"] = progress.phase
-    outcome["seconds"] = progress.finish()
+    outcome["seconds"] = progress.seconds
+    outcome["cpu_seconds"] = progress.cpu_seconds
     outcome["peak_memory_mb"] = round(max(0.0, _peak_mb() - baseline), 1)
     write_atomically(folder / OUTCOME_NAME, json.dumps(outcome))
 
@@ -217,22 +219,26 @@ class _Progress:
 
     def __init__(self, folder: Path) -> None:
         self.phase = Phase.LOAD
+        self.seconds: dict[str, float] = {}
+        self.cpu_seconds: dict[str, float] = {}
         self._path = folder / PHASE_NAME
-        self._seconds: dict[str, float] = {}
-        self._start = time.perf_counter()
 
     @contextmanager
     def __call__(self, phase: Phase) -> Iterator[None]:
         self.phase = phase
         self._path.write_text(phase)
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), _cpu_seconds()
         try:
             yield
         finally:
-            self._seconds[phase.value] = round(time.perf_counter() - start, 4)
+            self.seconds[phase.value] = round(time.perf_counter() - start, 4)
+            self.cpu_seconds[phase.value] = round(_cpu_seconds() - cpu_start, 4)
 
-    def finish(self) -> dict[str, float]:
-        return self._seconds
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of the children it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _one_line(error: BaseException) -> str:

@@ -31,7 +31,7 @@ FAMILIES = ("marginals", "correlations", "utility", "privacy", "validity", "cost
 
 @dataclass(frozen=True)
 class Costs:
-    """What the making of the table cost."""
+    """What the making of the table cost: processor seconds, and the memory that the process grew by."""
 
     fit_seconds: float
     sample_seconds: float

@@ -11,11 +11,11 @@ from .base import Evaluation, Value, metric
     ideal=0.0,
     lower=0.0,
     unit="s",
-    definition="Wall-clock seconds that fitting the generator took.",
+    definition="Processor seconds that fitting the generator took, in one thread: a busy machine does not change them.",
     needs=("costs",),
 )
 def fit_seconds(evaluation: Evaluation) -> Value:
-    """Wall-clock seconds of fitting."""
+    """Processor seconds of fitting."""
     assert evaluation.costs is not None
     return Value(evaluation.costs.fit_seconds)
 
@@ -26,11 +26,11 @@ def fit_seconds(evaluation: Evaluation) -> Value:
     ideal=0.0,
     lower=0.0,
     unit="s",
-    definition="Wall-clock seconds that sampling the synthetic table took.",
+    definition="Processor seconds that sampling the synthetic table took, in one thread.",
     needs=("costs",),
 )
 def sample_seconds(evaluation: Evaluation) -> Value:
-    """Wall-clock seconds of sampling."""
+    """Processor seconds of sampling."""
     assert evaluation.costs is not None
     return Value(evaluation.costs.sample_seconds)
 
@@ -41,10 +41,10 @@ def sample_seconds(evaluation: Evaluation) -> Value:
     ideal=0.0,
     lower=0.0,
     unit="MB",
-    definition="Peak resident memory of the process that fitted and sampled, with its children.",
+    definition="Memory by which fitting and sampling grew their process at the peak, loaded libraries not counted.",
     needs=("costs",),
 )
 def peak_memory(evaluation: Evaluation) -> Value:
-    """Peak resident memory of fitting and sampling."""
+    """Growth of the process in fitting and sampling, at its peak."""
     assert evaluation.costs is not None
     return Value(evaluation.costs.peak_memory_mb)

@@ -151,6 +151,8 @@ class Artifact(Frozen):
 class Record(Frozen):
     """One cell: what was asked, how it ended, what was measured, and where it was run.
 
+    ``seconds`` and ``cpu_seconds`` are wall clock and processor time by phase; ``peak_memory_mb`` is what
+    the process grew by, in MB of 2**20 bytes, libraries loaded before it was forked not counted.
     ``digest`` covers all other fields: a truncated or edited record does not verify.
     """
 
@@ -168,6 +170,7 @@ class Record(Frozen):
     message: str = ""
     artifact: Artifact | None = None
     seconds: dict[str, float] = Field(default_factory=dict)
+    cpu_seconds: dict[str, float] = Field(default_factory=dict)
     peak_memory_mb: float | None = None
     limits: dict[str, float] = Field(default_factory=dict)
     details: dict[str, Any] = Field(default_factory=dict)
