@@ -155,7 +155,7 @@ def _describe(name: str, values: pd.Series) -> Card | str:
     numbers = pd.to_numeric(known, errors="coerce")
     if pd.api.types.is_complex_dtype(numbers):
         return "holds complex numbers"
-    if numbers.notna().all() and not pd.api.types.is_bool_dtype(values):
+    if numbers.notna().all():
         spec = _describe_numbers(name, known, numbers.to_numpy(dtype=float), len(values))
     else:
         spec = _describe_text(np.asarray([_label(v) for v in known], dtype=object), numbers.notna().to_numpy())
