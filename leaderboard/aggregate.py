@@ -3,8 +3,9 @@
 The rules, which the page states too:
 
 * nothing is compared across protocols: each has its own section;
-* a cell (dataset x seed) counts if more than half of the competing generators were tried on it (the
-  settings of one generator vote as one) and at least one of them made a table there;
+* a cell is a dataset with a seed, of the split and of the generator; it counts if more than half of the
+  competing generators were tried on it (the settings of one generator vote as one) and at least one of
+  them made a table there;
 * a competitor with a table in every such cell is complete and is compared; others stand apart;
 * a metric applies to a dataset if any generator has a value there; who lacks one of its cells is not
   compared on that metric;
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 DRAWS = 2000
+CELL = ["dataset", "split_seed", "seed"]
 FAMILIES = ("fidelity", "utility", "privacy", "validity", "cost")
 KINDS: tuple[Kind, ...] = ("complete", "reference", "incomplete")
 
@@ -85,9 +87,7 @@ class _Builder:
         facts = {str(g): self.records[i].generator for g, i in zip(cells["generator"], cells["id"], strict=True)}
         order = sorted(facts, key=lambda g: (tier_order(facts[g].access), g))
         self.generators, self.facts = order, [facts[g] for g in order]
-        self.index = pd.MultiIndex.from_frame(
-            cells[["dataset", "seed"]].drop_duplicates().sort_values(["dataset", "seed"])
-        )
+        self.index = pd.MultiIndex.from_frame(cells[CELL].drop_duplicates().sort_values(CELL))
         self.dataset: npt.NDArray[np.intp] = pd.factorize(self.index.get_level_values("dataset"))[0]
         status = self._grid(cells, "cell_status")
         self.tried = status.notna().to_numpy()
@@ -127,7 +127,7 @@ class _Builder:
 
     def _grid(self, part: pd.DataFrame, column: str) -> pd.DataFrame:
         """Generators x cells of one column of the frame."""
-        wide = part.pivot(index="generator", columns=["dataset", "seed"], values=column)
+        wide = part.pivot(index="generator", columns=CELL, values=column)
         return wide.reindex(index=self.generators, columns=self.index)
 
     def _counted(self) -> Bools:
@@ -243,8 +243,9 @@ class _Builder:
                 for generator, seeds in zip(self.generators, grid[:, here], strict=True):
                     if not np.isnan(seeds).all():
                         means[generator][metric] = float(np.nanmean(seeds))
-            tried = tuple(sorted(int(s) for s in part["seed"].unique()))
-            tables.append(DatasetTable(str(label), record.dataset, record.rows_requested, tried, outcomes, means))
+            tables.append(
+                DatasetTable(str(label), record.dataset, record.rows_requested, int(here.sum()), outcomes, means)
+            )
         return tuple(tables)
 
 

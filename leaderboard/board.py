@@ -90,7 +90,7 @@ class DatasetTable:
         label: the dataset's name, with what tells it from its namesakes.
         facts: the dataset as the records describe it.
         rows_requested: number of synthetic rows asked for.
-        seeds: the seeds that any generator tried.
+        repeats: number of seeds, of split and generator, that any generator was tried with.
         outcomes: by generator label, how its cells ended, such as ``{"ok": 2, "timeout": 1}``.
         means: by generator label and metric name.
     """
@@ -98,7 +98,7 @@ class DatasetTable:
     label: str
     facts: DatasetFacts
     rows_requested: int
-    seeds: tuple[int, ...]
+    repeats: int
     outcomes: dict[str, dict[str, int]]
     means: dict[str, dict[str, float]]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 USABLE = (Status.OK, Status.PARTIAL)
 MAX_MESSAGE = 300
 COLUMNS = [
-    *("id", "section", "dataset", "generator", "access", "seed", "cell_status", "phase", "message"),
+    *("id", "section", "dataset", "generator", "access", "split_seed", "seed", "cell_status", "phase", "message"),
     *("metric", "version", "variant", "value", "status", "reason"),
 ]
 
@@ -32,18 +32,18 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
 
     Returns:
         Columns ``id``, ``section`` (canonical JSON of track and protocol), ``dataset`` and
-        ``generator`` (labels), ``access``, ``seed``, ``cell_status``, ``phase``, ``message``, and of the
-        measurement ``metric``, ``version``, ``variant``, ``value`` (NaN unless usable), ``status``, ``reason``.
+        ``generator`` (labels), ``access``, ``split_seed``, ``seed``, ``cell_status``, ``phase``,
+        ``message``, and of the measurement ``metric``, ``version``, ``variant``, ``value`` (NaN unless
+        usable), ``status``, ``reason``.
     """
     kept = one_per_cell(records)
     generators = generator_labels(kept)
-    datasets = {section: dataset_labels(group) for section, group in by_section(kept).items()}
+    datasets = dataset_labels(kept)
     rows: list[tuple[Any, ...]] = []
     for record in kept:
-        section = section_key(record)
         cell = (
-            *(record.id, section, datasets[section][_dataset_key(record)]),
-            *(generators[generator_key(record.generator)], record.generator.access, record.seed),
+            *(record.id, section_key(record), datasets[record.dataset.fingerprint]),
+            *(generators[generator_key(record.generator)], record.generator.access, *repeat(record)),
             *(str(record.status), str(record.phase), plain(record.message, MAX_MESSAGE)),
         )
         for m in record.measurements:
@@ -56,20 +56,18 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def protocol(record: Record) -> dict[str, Any]:
-    """What the split and the number of rows follow from; a name of it changes nothing."""
-    stated = record.identity.get("protocol")
-    if not isinstance(stated, dict):
-        raise UserError(f"record {record.id} names no protocol, so nothing says what to compare it with: run it again")
-    return {key: value for key, value in stated.items() if key != "name"}
+    """What the parts of the split and the number of rows follow from, without its name and its seed."""
+    return {key: value for key, value in _protocol(record).items() if key not in ("name", "split_seed")}
+
+
+def repeat(record: Record) -> tuple[str, int]:
+    """What tells one repeat from another: the seed of the split, if the protocol has one, and that of the cell."""
+    return str(_protocol(record).get("split_seed", "")), record.seed
 
 
 def section_key(record: Record) -> str:
     """What two records must have in common to be compared."""
     return canonical_json({"track": record.track, "protocol": protocol(record)})
-
-
-def _dataset_key(record: Record) -> tuple[str, int]:
-    return record.dataset.fingerprint, record.rows_requested
 
 
 def by_section(records: Iterable[Record]) -> dict[str, list[Record]]:
@@ -83,6 +81,12 @@ def by_section(records: Iterable[Record]) -> dict[str, list[Record]]:
 def one_per_cell(records: Iterable[Record]) -> list[Record]:
     """The last record of every cell, so that a re-run stands for the run before it."""
     by_id = {record.id: record for record in records}
-    return list(
-        {(section_key(r), _dataset_key(r), generator_key(r.generator), r.seed): r for r in by_id.values()}.values()
-    )
+    cells = {(section_key(r), r.dataset.fingerprint, generator_key(r.generator), repeat(r)): r for r in by_id.values()}
+    return list(cells.values())
+
+
+def _protocol(record: Record) -> dict[str, Any]:
+    stated = record.identity.get("protocol")
+    if not isinstance(stated, dict):
+        raise UserError(f"record {record.id} names no protocol, so nothing says what to compare it with: run it again")
+    return stated

@@ -59,4 +59,6 @@ def _line(cells: list[str]) -> str:
 
 def _escape(value: str) -> str:
     """Text that Markdown prints as it is: no markup, no HTML, no break of a table, no address made a link."""
-    return re.sub(r"([\\`*_{}\[\]<>()#!|~&@]|:(?=//)|(?<=www)\.)", r"\\\1", plain(value))
+    return re.sub(
+        r"([\\`*{}\[\]<>()#!|~&@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.)", r"\\\1", plain(value)
+    )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..results.record import canonical_json, sha256_json
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..results.record import GeneratorFacts, Record
-
-    K = TypeVar("K", bound=Hashable)
 
 # What each access tier of `synthward.generators` lets a generator see, from least to most.
 TIERS = {
@@ -61,20 +59,17 @@ def generator_labels(records: Iterable[Record]) -> dict[str, str]:
     return _distinguish({key: (f.name, {**f.params, "version": f.version}) for key, f in facts.items()})
 
 
-def dataset_labels(records: Iterable[Record]) -> dict[tuple[str, int], str]:
-    """Label of every dataset by fingerprint and number of rows asked for."""
-    named: dict[tuple[str, int], tuple[str, dict[str, Any]]] = {}
-    for r in records:
-        key = (r.dataset.fingerprint, r.rows_requested)
-        named[key] = (r.dataset.name, {"rows": r.rows_requested, "fingerprint": r.dataset.fingerprint[:8]})
-    return _distinguish(named)
+def dataset_labels(records: Iterable[Record]) -> dict[str, str]:
+    """Label of every dataset by fingerprint: its name, and the fingerprint's beginning where namesakes differ."""
+    facts = {r.dataset.fingerprint: r.dataset for r in records}
+    return _distinguish({key: (f.name, {"fingerprint": key[:8]}) for key, f in facts.items()})
 
 
-def _distinguish(named: Mapping[K, tuple[str, dict[str, Any]]]) -> dict[K, str]:
-    namesakes: dict[str, list[K]] = defaultdict(list)
+def _distinguish(named: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, str]:
+    namesakes: dict[str, list[str]] = defaultdict(list)
     for key, (name, _) in named.items():
         namesakes[name].append(key)
-    labels: dict[K, str] = {}
+    labels: dict[str, str] = {}
     for name, keys in namesakes.items():
         details = {key: named[key][1] for key in keys}
         fields = dict.fromkeys(field for d in details.values() for field in d)

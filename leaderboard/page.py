@@ -38,6 +38,7 @@ def render(board: Board) -> str:
         finalize=_printable,
     )
     environment.globals |= {"text": text, "may_see": may_see, "kinds": KINDS, "families": families, "bar": bar}
+    environment.filters["breakable"] = breakable
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True)
     style = environment.get_template("style.css.j2").render()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -67,6 +68,11 @@ def bar(column: Column, score: Score, section: Section) -> tuple[int, int, int] 
     low = place(score.mean if score.low is None else score.low)
     high = place(score.mean if score.high is None else score.high)
     return low, high - low, place(score.mean)
+
+
+def breakable(name: str) -> Markup:
+    """A name, escaped, that a narrow column breaks after an underscore first."""
+    return Markup("_<wbr>").join(printable(name).split("_"))
 
 
 def _printable(value: Any) -> Any:

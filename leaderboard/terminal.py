@@ -1,4 +1,4 @@
-"""The board in a terminal: the first compared metric of every family."""
+"""The board in a terminal of 80 columns: the first compared metric of four families; the page has all."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .board import Board, Column, Kind, Row, Score, Section
 
 STYLES = {"complete": "", "reference": "dim italic", "incomplete": "dim"}
+FAMILIES = ("fidelity", "utility", "privacy", "cost")
 KINDS: tuple[Kind, ...] = ("complete", "reference", "incomplete")
 
 
@@ -39,7 +40,7 @@ def _table(section: Section, draws: int) -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("generator\nmay see, cells", min_width=18, overflow="fold")
+    table.add_column("generator\nmay see, cells", no_wrap=True)
     for column in columns:
         heading = plain(text.heading(column))
         table.add_column(Text(heading.replace(" ", "\n", 1)), justify="right")
@@ -52,10 +53,10 @@ def _table(section: Section, draws: int) -> Table:
 
 
 def _leading(section: Section) -> list[Column]:
-    """The first compared column of each family."""
+    """The first compared column of each of the shown families."""
     first: dict[str, Column] = {}
     for column in section.columns:
-        if column.ranked:
+        if column.ranked and column.card.family in FAMILIES:
             first.setdefault(column.card.family, column)
     return list(first.values())
 

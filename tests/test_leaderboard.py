@@ -1,0 +1,529 @@
+"""Aggregation by hand-computed cases, and pages that no record can turn against their reader."""
+
+from __future__ import annotations
+
+import io
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from board_records import CARDS, card, plausible, record
+from rich.console import Console
+from synthward.leaderboard import bootstrap, markdown, page
+from synthward.leaderboard.aggregate import summarise
+from synthward.leaderboard.build import build
+from synthward.leaderboard.frame import frame
+from synthward.leaderboard.terminal import terminal_summary
+from synthward.leaderboard.text import number
+from synthward.results.errors import UserError
+from synthward.results.record import Measurement, Status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synthward.leaderboard.board import Board, Row, Section
+    from synthward.results.record import Record
+
+SEEDS = range(3)
+
+
+def grid(values: dict[str, dict[str, list[float]]], metric: str = "m", **more: Any) -> list[Record]:
+    """Records of one metric: generator -> dataset -> one value per seed."""
+    return [
+        record(generator, dataset, seed, {metric: value}, **more)
+        for generator, datasets in values.items()
+        for dataset, seeds in datasets.items()
+        for seed, value in enumerate(seeds)
+    ]
+
+
+def only(board: Board) -> Section:
+    (section,) = board.sections
+    return section
+
+
+def row(board: Board, label: str) -> Row:
+    (found,) = [r for r in only(board).rows if r.label == label]
+    return found
+
+
+def marks(board: Board, metric: str = "m") -> dict[str, str]:
+    return {r.label: r.scores[metric].mark for r in only(board).rows}
+
+
+# --- means, coverage, completeness -------------------------------------------------------------
+
+
+def test_seeds_are_averaged_before_datasets_so_that_every_dataset_weighs_the_same() -> None:
+    score = row(summarise(grid({"g": {"a": [0.0, 0.0, 0.3], "b": [0.9]}})), "g").scores["m"]
+    assert score.mean == pytest.approx((0.1 + 0.9) / 2)
+    assert (score.k, score.n) == (4, 4)
+
+
+def test_a_competitor_that_lacks_a_cell_stands_apart_with_its_coverage() -> None:
+    records = grid({"g": {"a": [0.5, 0.5], "b": [0.6, 0.6]}, "h": {"a": [0.4, 0.4], "b": [0.5, 0.5]}})
+    records += [*grid({"lucky": {"a": [0.99, 0.99]}}), record("lucky", "b", 0, status=Status.OOM, message="9 GB")]
+    board = summarise(records)
+    lucky = row(board, "lucky")
+    assert (lucky.kind, lucky.k, lucky.n) == ("incomplete", 2, 4)
+    assert lucky.scores["m"].mean == pytest.approx(0.99)
+    assert marks(board) == {"g": "best", "h": "", "lucky": ""}
+    assert [r.label for r in only(board).rows] == ["g", "h", "lucky"]
+
+
+def test_a_dataset_that_few_were_tried_on_makes_nobody_incomplete() -> None:
+    records = grid({g: {"a": [0.5], "b": [0.6]} for g in ("g", "h", "i")}) + grid({"g": {"extra": [0.1]}})
+    board = summarise(records)
+    assert {r.kind for r in only(board).rows} == {"complete"}
+    assert (only(board).cells, only(board).uncounted) == (2, 1)
+    assert row(board, "g").scores["m"].mean == pytest.approx(0.55)
+    assert [t.label for t in only(board).datasets] == ["a", "b", "extra"]
+
+
+def test_the_settings_of_one_generator_vote_as_one() -> None:
+    records = grid({g: {"a": [0.5], "b": [0.6]} for g in ("g", "h", "gan")})
+    for epochs in range(10):
+        records += grid({"gan": {"a": [0.7]}}, params={"epochs": epochs})
+    section = only(summarise(records))
+    assert section.cells == 2
+    assert {r.facts.name for r in section.of_kind("complete")} == {"g", "h", "gan"}
+    assert len(section.of_kind("incomplete")) == 10
+
+
+def test_a_dataset_that_nobody_finished_does_not_count() -> None:
+    records = grid({"g": {"a": [0.5], "b": [0.6]}, "h": {"a": [0.4], "b": [0.4]}})
+    records += [record(g, "broken", 0, status=Status.ERROR, message="no such file") for g in ("g", "h")]
+    section = only(summarise(records))
+    assert section.cells == 2
+    assert {r.kind for r in section.rows} == {"complete"}
+    assert [(f.generator, f.dataset, f.count) for f in section.failures] == [("g", "broken", 1), ("h", "broken", 1)]
+
+
+def test_a_metric_that_does_not_apply_to_a_dataset_takes_it_from_nobody() -> None:
+    lacking = Measurement(metric="m", status=Status.UNSUPPORTED, reason="needs a target: there is none")
+    records = grid({"g": {"a": [0.5], "b": [0.7]}, "h": {"a": [0.4], "b": [0.6]}})
+    records += [record(g, "no target", 0, {"m": lacking, "always": 1.0}) for g in ("g", "h")]
+    board = summarise(records)
+    score = row(board, "g").scores["m"]
+    assert (score.mean, score.k, score.n) == (pytest.approx(0.6), 2, 2)
+    assert row(board, "g").n == 3
+    (hole,) = only(board).holes
+    assert (hole.generator, hole.metric, hole.status, hole.count) == ("g, h", "m", "unsupported", 2)
+
+
+def test_who_lacks_a_value_of_a_metric_is_not_compared_on_it_alone() -> None:
+    lacking = Measurement(metric="m", status=Status.ERROR, reason="one class")
+    records = grid({"g": {"a": [0.5], "b": [0.7]}, "h": {"a": [0.4], "b": [0.6]}})
+    records += [record("i", "a", 0, {"m": 0.99}), record("i", "b", 0, {"m": lacking})]
+    board = summarise(records)
+    assert row(board, "i").kind == "complete"
+    assert (row(board, "i").scores["m"].k, row(board, "i").scores["m"].n) == (1, 2)
+    assert marks(board) == {"g": "best", "h": "", "i": ""}
+    assert only(board).columns[0].compared == 2
+
+
+def test_partial_tables_count_and_are_said_to_be_partial() -> None:
+    board = summarise([record("g", "a", 0, {"m": 0.4}, status=Status.PARTIAL), record("g", "a", 1, {"m": 0.6})])
+    assert (row(board, "g").k, row(board, "g").partial) == (2, 1)
+    assert row(board, "g").scores["m"].mean == pytest.approx(0.5)
+
+
+def test_values_that_are_not_finite_are_no_values() -> None:
+    board = summarise([record("g", "a", 0, {"m": float("inf"), "n": 1.0})])
+    assert "m" not in row(board, "g").scores
+    assert only(board).holes[0].metric == "m"
+
+
+# --- intervals and marks ---------------------------------------------------------------------
+
+
+def test_the_interval_covers_datasets_and_seeds_and_is_reproducible() -> None:
+    records = grid({"g": {"a": [0.1, 0.2], "b": [0.5, 0.6], "c": [0.8, 0.9]}})
+    score = row(summarise(records), "g").scores["m"]
+    assert score.basis == "datasets and seeds"
+    assert score.low is not None
+    assert score.high is not None
+    assert score.mean is not None
+    assert 0.1 <= score.low < score.mean < score.high <= 0.9
+    assert row(summarise(records), "g").scores["m"] == score
+    other = row(summarise(records, seed=1, draws=50), "g").scores["m"]
+    assert (other.low, other.high) != (score.low, score.high)
+
+
+def test_the_bootstrap_has_the_variance_of_resampled_datasets() -> None:
+    # One seed per dataset: the bootstrap mean of n values has variance (population variance) / n.
+    values = np.array([[0.0, 1.0, 2.0, 5.0]])
+    means = bootstrap.resample(values, np.arange(4), 40_000, 0).mean(axis=2)[0]
+    assert means.mean() == pytest.approx(2.0, abs=0.02)
+    assert means.var() == pytest.approx(values.var() / 4, rel=0.03)
+
+
+def test_seeds_are_resampled_within_the_drawn_dataset() -> None:
+    # Datasets of equal mean: all variance is that of two seeds at +-1, drawn twice in each of two datasets.
+    values = np.array([[-1.0, 1.0, -1.0, 1.0]])
+    means = bootstrap.resample(values, np.array([0, 0, 1, 1]), 40_000, 0).mean(axis=2)[0]
+    assert means.var() == pytest.approx(1 / 4, rel=0.03)
+
+
+def test_one_dataset_gives_an_interval_over_seeds_that_says_so() -> None:
+    board = summarise(grid({"g": {"a": [0.1, 0.3, 0.2]}}))
+    assert row(board, "g").scores["m"].basis == "seeds only"
+    assert "over seeds only" in page.render(board)
+    assert "say nothing about other tables" in page.render(board)
+
+
+def test_one_value_has_no_interval_and_no_best() -> None:
+    board = summarise(grid({"g": {"a": [0.5]}, "h": {"a": [0.9]}}))
+    score = row(board, "h").scores["m"]
+    assert (score.mean, score.low, score.high, score.basis) == (0.9, None, None, "")
+    assert marks(board) == {"g": "", "h": ""}
+    assert "there are no intervals" in page.render(board)
+
+
+def test_ties_come_from_the_paired_difference_not_from_overlapping_intervals() -> None:
+    easy = np.linspace(0.1, 0.9, 8)
+    values = {
+        "best": {f"d{i}": [v] for i, v in enumerate(easy)},
+        # Always a little worse: the intervals overlap widely, the paired difference never holds zero.
+        "worse": {f"d{i}": [v - 0.01] for i, v in enumerate(easy)},
+        # Better here, worse there: not to be told apart.
+        "mixed": {f"d{i}": [v - 0.005 + (-1) ** i * 0.05] for i, v in enumerate(easy)},
+    }
+    board = summarise(grid(values))
+    best, worse = row(board, "best").scores["m"], row(board, "worse").scores["m"]
+    assert best.low is not None
+    assert worse.high is not None
+    assert worse.high > best.low
+    assert marks(board) == {"best": "best", "worse": "", "mixed": "tied"}
+
+
+def test_equal_means_are_both_best() -> None:
+    assert marks(summarise(grid({"g": {"a": [1.0], "b": [0.5]}, "h": {"a": [1.0], "b": [0.5]}}))) == {
+        "g": "best",
+        "h": "best",
+    }
+
+
+@pytest.mark.parametrize(
+    ("direction", "ideal", "best"), [("max", 1.0, "high"), ("min", 0.0, "low"), ("target", 0.5, "middle")]
+)
+def test_directions_are_honoured(direction: str, ideal: float, best: str) -> None:
+    cards = {"m": card("m", direction, ideal=ideal)}
+    values = {"low": 0.1, "middle": 0.45, "high": 0.95}
+    board = summarise(grid({g: {d: [v] for d in "abc"} for g, v in values.items()}, cards=cards))
+    assert marks(board) == {**dict.fromkeys(values, ""), best: "best"}
+
+
+def test_errors_of_opposite_sign_do_not_cancel_where_a_metric_aims_at_a_value() -> None:
+    cards = {"m": card("m", "target", ideal=0.5)}
+    board = summarise(grid({"swings": {"a": [0.1], "b": [0.9]}, "near": {"a": [0.45], "b": [0.45]}}, cards=cards))
+    assert row(board, "swings").scores["m"].mean == pytest.approx(0.5)
+    assert row(board, "swings").scores["m"].distance == pytest.approx(0.4)
+    assert marks(board)["near"] == "best"
+
+
+def test_a_metric_that_is_not_ranked_gets_no_mark() -> None:
+    cards = {"m": card("m", ranked=False)}
+    board = summarise(grid({"g": {"a": [0.1], "b": [0.1]}, "h": {"a": [0.9], "b": [0.9]}}, cards=cards))
+    assert marks(board) == {"g": "", "h": ""}
+
+
+def test_reference_rows_are_never_marked() -> None:
+    records = grid({"g": {"a": [0.5], "b": [0.5]}, "h": {"a": [0.4], "b": [0.4]}})
+    records += grid({"copy": {"a": [1.0], "b": [1.0]}}, access="reference")
+    records += grid({"uniform": {"a": [0.9], "b": [0.9]}}, access="description")
+    board = summarise(records)
+    assert marks(board) == {"g": "best", "h": "", "copy": "", "uniform": ""}
+    assert {r.label for r in only(board).of_kind("reference")} == {"copy", "uniform"}
+
+
+# --- what makes a row, a column, a section ---------------------------------------------------
+
+
+def test_two_protocols_are_two_sections() -> None:
+    records = grid({"g": {"a": [0.2], "b": [0.2]}}) + grid({"g": {"a": [0.8], "b": [0.8]}}, protocol={"ratio": 10.0})
+    board = summarise(records)
+    assert [s.protocol["ratio"] for s in board.sections] == [1.0, 10.0]
+    assert [s.rows[0].scores["m"].mean for s in board.sections] == pytest.approx([0.2, 0.8])
+    assert page.render(board).count('class="family starts">fidelity') == 2
+
+
+def test_the_seed_of_the_split_makes_repeats_and_no_section() -> None:
+    records = [record("g", "a", 5, {"m": v}, protocol={"split_seed": split}) for split, v in enumerate((0.2, 0.4))]
+    records += [record("g", "a", 6, {"m": 0.9}, protocol={"split_seed": 1})]
+    board = summarise(records)
+    score = row(board, "g").scores["m"]
+    assert (score.mean, score.k, score.basis) == (pytest.approx(0.5), 3, "seeds only")
+    assert only(board).datasets[0].repeats == 3
+
+
+def test_tables_of_one_name_and_other_content_are_two_datasets() -> None:
+    records = grid({"g": {"a": [0.2]}}) + grid({"g": {"a": [0.8]}})
+    facts = records[1].dataset.model_copy(update={"fingerprint": "another table"})
+    records[1] = records[1].model_copy(update={"id": "x", "dataset": facts})
+    assert [t.label for t in only(summarise(records)).datasets] == [
+        "a (fingerprint=another)",
+        "a (fingerprint=fingerpr)",
+    ]
+
+
+def test_the_name_of_a_protocol_separates_nothing() -> None:
+    records = grid({"g": {"a": [0.2]}}, protocol={"name": "mine"}) + grid({"h": {"a": [0.2]}}, protocol={"name": "x"})
+    assert len(summarise(records).sections) == 1
+
+
+def test_settings_of_one_generator_are_rows_named_by_what_differs() -> None:
+    common = {"batch": 50}
+    records = grid({"gan": {"a": [0.5]}}, params={"epochs": 100, **common})
+    records += grid({"gan": {"a": [0.6]}}, params={"epochs": 300, **common})
+    records += grid({"copula": {"a": [0.6]}}, params={"anything": 1})
+    assert {r.label for r in only(summarise(records)).rows} == {"gan (epochs=100)", "gan (epochs=300)", "copula"}
+
+
+def test_another_version_of_a_generator_is_another_row() -> None:
+    records = grid({"g": {"a": [0.5]}}, version="1") + grid({"g": {"a": [0.7]}}, version="2")
+    assert {r.label for r in only(summarise(records)).rows} == {"g (version=1)", "g (version=2)"}
+
+
+def test_facts_that_print_alike_stay_apart() -> None:
+    records = [record("g", "a", 0, {"m": v}, target=t) for v, t in ((0.1, "here.G"), (0.9, "there.G"))]
+    rows = only(summarise(records)).rows
+    assert len({r.label for r in rows}) == 2
+    assert sorted(r.scores["m"].mean or 0 for r in rows) == [0.1, 0.9]
+
+
+def test_a_repeated_cell_counts_once_and_the_later_record_stands() -> None:
+    board = summarise([record("g", "a", 0, {"m": 0.1}), record("g", "a", 0, {"m": 0.9})])
+    assert board.records == 1
+    assert row(board, "g").scores["m"].mean == 0.9
+
+
+def test_values_of_an_older_version_of_a_metric_are_not_mixed_in() -> None:
+    old, new = (Measurement(metric="m", version=v, value=x) for v, x in ((1, 0.1), (2, 0.9)))
+    cards = [{"m": card("m", version=v)} for v in (1, 2)]
+    board = summarise(
+        [record("g", "a", 0, {"m": new}, cards=cards[1]), record("g", "b", 0, {"m": old}, cards=cards[0])]
+    )
+    assert row(board, "g").scores["m"].mean == 0.9
+    assert only(board).columns[0].card.version == 2
+    assert only(board).holes[0].status == "outdated"
+
+
+@pytest.mark.parametrize(
+    ("variants", "shown"), [(["x", "", "mean"], ""), (["x", "mean"], "mean"), (["x", "y"], "x")], ids=str
+)
+def test_the_headline_is_the_value_without_variant_or_the_mean_or_the_first(variants: list[str], shown: str) -> None:
+    several = [Measurement(metric="m", variant=v, value=i) for i, v in enumerate(variants)]
+    board = summarise([record("g", "a", 0, {"m": several})])
+    assert only(board).columns[0].variant == shown
+    assert row(board, "g").scores["m"].mean == variants.index(shown)
+
+
+def test_a_failed_headline_does_not_hide_the_values_of_other_variants() -> None:
+    several = [
+        Measurement(metric="m", status=Status.ERROR, reason="x"),
+        Measurement(metric="m", variant="tree", value=0.7),
+    ]
+    assert only(summarise([record("g", "a", 0, {"m": several})])).columns[0].variant == "tree"
+
+
+def test_the_frame_keeps_every_measurement_and_every_failed_cell() -> None:
+    table = frame([record("g", "a", 0, {"m": 0.5, "n": 0.6}), record("h", "a", 0, status=Status.CRASHED)])
+    assert list(zip(table["generator"], table["metric"], strict=True)) == [("g", "m"), ("g", "n"), ("h", "")]
+    assert table["value"].tolist()[:2] == [0.5, 0.6]
+    assert np.isnan(table["value"].iloc[2])
+    assert frame([]).empty
+
+
+# --- failures --------------------------------------------------------------------------------
+
+
+def test_failures_are_counted_by_what_they_have_in_common() -> None:
+    records = [record("g", "a", s, status=Status.ERROR, message="ValueError: no\n\n  way") for s in SEEDS]
+    records += [record("g", "a", 9, status=Status.TIMEOUT, message="too slow"), *grid({"h": {"a": [0.5] * 3}})]
+    found = [(f.status, f.phase, f.message, f.count) for f in only(summarise(records)).failures]
+    assert found == [("error", "fit", "ValueError: no way", 3), ("timeout", "fit", "too slow", 1)]
+
+
+def test_a_board_where_everything_failed_is_still_a_board(tmp_path: Path) -> None:
+    records = [record(g, "a", s, status=Status.ERROR, message=f"{g} broke") for g in "gh" for s in SEEDS]
+    text = build(records, tmp_path).read_text()
+    assert "0/3" in text
+    assert "g broke" in text
+    assert "h broke" in text
+    assert "No generator made a table" in (tmp_path / "leaderboard.md").read_text()
+    assert "6 cells failed" in printed(summarise(records))
+
+
+def test_no_record_is_one_line_that_says_to_run_a_sweep(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"run a sweep first, for example `synthward sweep experiment=quick`"):
+        build([], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_measurement_without_its_card_is_one_line() -> None:
+    bare = record("g", "a", 0, {"m": 0.5}).model_copy(update={"cards": {}})
+    with pytest.raises(UserError, match="measures 'm' without its card"):
+        summarise([bare])
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        build([record("g", "a", 0, {"m": 0.5})], tmp_path / "file" / "out")
+
+
+# --- the page, the Markdown, the terminal ----------------------------------------------------
+
+
+class Elements(HTMLParser):
+    """All elements of a page with their attributes, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def printed(board: Board, width: int = 80) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    console.print(terminal_summary(board))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(2)>{{ 7*7 }}|[a](javascript:x)`http://x.y"""
+
+
+def hostile() -> list[Record]:
+    shown = {"definition": HOSTILE, "citation": HOSTILE, "unit": HOSTILE}
+    measured = [Measurement(metric=HOSTILE, variant=HOSTILE, value=0.5), Measurement(metric=HOSTILE, reason=HOSTILE)]
+    records = [
+        record(
+            HOSTILE,
+            HOSTILE,
+            seed,
+            {HOSTILE: measured},
+            cards={HOSTILE: card(HOSTILE, **shown)},
+            access=HOSTILE,
+            params={HOSTILE: i},
+            version=HOSTILE,
+            target=HOSTILE,
+            protocol={HOSTILE: HOSTILE},
+            title=HOSTILE,
+            provenance={"python": HOSTILE, "packages": {HOSTILE: HOSTILE}, "git": {"commit": HOSTILE}},
+        ).model_copy(update={"protocol": HOSTILE, "track": HOSTILE})
+        for seed in SEEDS
+        for i in range(2)
+    ]
+    failed = record(HOSTILE, HOSTILE, 7, status=Status.ERROR, message=HOSTILE, protocol={HOSTILE: HOSTILE})
+    return [*records, failed.model_copy(update={"protocol": HOSTILE, "track": HOSTILE})]
+
+
+def test_no_string_of_a_record_becomes_markup() -> None:
+    html = page.render(summarise(hostile()))
+    elements = Elements(html)
+    assert not {tag for tag, _ in elements.found} & {
+        "script",
+        "img",
+        "iframe",
+        "object",
+        "embed",
+        "form",
+        "base",
+        "svg",
+    }
+    assert not [name for _, attributes in elements.found for name in attributes if name.startswith("on")]
+    assert "<script>alert(1)</script>" in "".join(elements.text)
+    assert "{{ 7*7 }}" in html
+    links = [a["href"] for tag, a in elements.found if tag == "a"]
+    assert set(links) == {"#how-to-read"}
+
+
+def test_the_page_loads_nothing_and_its_policy_allows_no_more_than_its_style() -> None:
+    elements = Elements(page.render(summarise(plausible())))
+    policy = next(a["content"] for _, a in elements.found if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    rest = "img-src data:; base-uri 'none'; form-action 'none'"
+    assert re.fullmatch(f"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{{43}}='; {rest}", policy)
+    addresses = [v for _, a in elements.found for k, v in a.items() if k in ("src", "href", "srcset", "data", "action")]
+    assert set(addresses) == {"data:,", "#how-to-read"}
+    assert not [a for _, a in elements.found if "style" in a]
+    style = "".join(elements.text[: elements.text.index("synthward leaderboard") + 2])
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_control_and_direction_changing_characters_are_dropped() -> None:
+    board = summarise([record("gan\u202e\x1b[31mevil", "a", 0, {"m": 0.5})])
+    for text in (page.render(board), markdown.render(board), printed(board)):
+        assert "\u202e" not in text
+        assert "\x1b" not in text
+
+
+def test_markdown_prints_hostile_text_as_it_is() -> None:
+    text = markdown.render(summarise(hostile()))
+    assert "<script>" not in text.replace("\\<", "")
+    assert "](" not in text.replace("\\]\\(", "")
+    assert "http://" not in text
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in tables}) == 1
+
+
+def test_the_page_says_what_it_rests_on() -> None:
+    html = page.render(summarise(plausible()))
+    assert "Mean over columns of the KS or TV complement" in html
+    for fact in ("273", "did not finish within 1,800 s", "support2", "2,000 bootstrap", "sdv 2.0.1", "5202363a52"):
+        assert fact in html, fact
+
+
+def test_few_datasets_come_with_a_warning() -> None:
+    few = grid({"g": {d: [0.5] for d in "abc"}})
+    enough = grid({"g": {d: [0.5] for d in "abcdef"}})
+    assert "too narrow" in page.render(summarise(few))
+    assert "too narrow" not in page.render(summarise(enough))
+
+
+def test_markdown_and_terminal_print_the_same_board() -> None:
+    board = summarise(plausible())
+    best = row(board, "bayesian_network").scores["column_shapes"]
+    value, low = number(best.mean), number(best.low)
+    assert f"| **{value}** [{low}, " in markdown.render(board).replace("\\", "")
+    assert f"{value} best" in printed(board)
+    assert "my_gan (incomplete)" in markdown.render(board).replace("\\", "")
+    assert "rows, 15/21" in printed(board)
+    assert max(len(line) for line in printed(board).splitlines()) <= 80
+
+
+def test_the_same_records_in_any_order_give_the_same_files_and_no_other(tmp_path: Path) -> None:
+    first = build(plausible(1), tmp_path / "deep" / "one")
+    assert first == tmp_path / "deep" / "one" / "index.html"
+    assert sorted(p.name for p in first.parent.iterdir()) == ["index.html", "leaderboard.md"]
+    build(plausible(2), tmp_path / "two")
+    second = build(reversed(plausible(1)), tmp_path / "two")
+    assert second.read_bytes() == first.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *((None, "–"), (0.91234, "0.912"), (-0.25, "−0.250"), (0.0, "0.000"), (-1e-9, "−1e−09"), (0.00042, "0.0004")),
+        *((9.9996, "10.000"), (12.34, "12.3"), (99.96, "100"), (123.4, "123"), (12345.6, "12,346")),
+    ],
+)
+def test_numbers(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_families_keep_their_order_and_their_metrics() -> None:
+    columns = [c.card.name for c in only(summarise(plausible(1))).columns]
+    assert columns == list(CARDS)
