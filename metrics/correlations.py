@@ -127,12 +127,13 @@ def _pair_scores(evaluation: Evaluation) -> list[Pair]:
     test, synthetic = encoded(evaluation, "test"), encoded(evaluation, "synthetic")
     correlations = pearson(test.numbers), pearson(synthetic.numbers)
     cells = _cells(test), _cells(synthetic)
-    sizes = [BINS + 2] * len(schema.numeric) + [int(n) + 1 for n in test.levels]
+    n_numeric = test.numbers.shape[1]
+    sizes = [BINS + 2] * n_numeric + [int(n) + 1 for n in test.levels]
     place = {name: i for i, name in enumerate([*schema.numeric, *schema.categorical])}
     pairs = []
     for a, b in combinations(schema.names, 2):
         i, j = place[a], place[b]
-        if i < len(schema.numeric) and j < len(schema.numeric):
+        if i < n_numeric and j < n_numeric:
             r, r_synthetic = (float(matrix[i, j]) for matrix in correlations)
             pairs.append(Pair(a, b, 1 - abs(r - r_synthetic) / 2, abs(r) > STRONG_CORRELATION))
             continue
@@ -141,7 +142,7 @@ def _pair_scores(evaluation: Evaluation) -> list[Pair]:
             pairs.append(Pair(a, b, float("nan"), related=False))
             continue
         joint, joint_synthetic = x * sizes[j] + y, x_synthetic * sizes[j] + y_synthetic
-        score, strength = _contingency(joint, joint_synthetic, x, y, sizes[i] * sizes[j])
+        score, strength = _contingency(joint, joint_synthetic, sizes[i], sizes[j])
         pairs.append(Pair(a, b, score, strength > STRONG_ASSOCIATION))
     return pairs
 
@@ -167,26 +168,27 @@ def _binned(values: np.ndarray) -> np.ndarray | None:
     return binned
 
 
-def _contingency(joint: np.ndarray, other: np.ndarray, x: np.ndarray, y: np.ndarray, cells: int) -> tuple[float, float]:
-    """Similarity of two joint tables, and Cramer's V of the first (without bias correction).
+def _contingency(joint: np.ndarray, other: np.ndarray, size_x: int, size_y: int) -> tuple[float, float]:
+    """Similarity of two joint tables, and Cramer's V of the first (without bias correction; 0 if a column is constant).
 
     Args:
-        joint: number of the cell of every reference row.
-        other: number of the cell of every synthetic row.
-        x: codes of the reference rows in the first column.
-        y: codes of the reference rows in the second column.
-        cells: number of cells of the joint table.
+        joint: number of the cell, ``x * size_y + y``, of every reference row.
+        other: the same of every synthetic row.
+        size_x: number of codes of the first column.
+        size_y: number of codes of the second column.
     """
-    if cells > DENSE_CELLS:
-        occupied, both = np.unique(np.concatenate([joint, other]), return_inverse=True)
-        joint, other, cells = both[: len(joint)], both[len(joint) :], len(occupied)
-    n = len(joint)
-    counts = np.bincount(joint, minlength=cells)
-    gaps = np.abs(counts / n - np.bincount(other, minlength=cells) / len(other))
-    rows, columns = np.bincount(x), np.bincount(y)
+    cells = np.arange(size_x * size_y) if size_x * size_y <= DENSE_CELLS else np.unique(np.concatenate([joint, other]))
+    if len(cells) < size_x * size_y:
+        joint, other = np.searchsorted(cells, joint), np.searchsorted(cells, other)
+    counts = np.bincount(joint, minlength=len(cells))
+    gaps = np.abs(counts / len(joint) - np.bincount(other, minlength=len(cells)) / len(other))
+    similarity = float(1 - 0.5 * gaps.sum())
+    x, y = cells // size_y, cells % size_y
+    rows, columns = np.bincount(x, counts), np.bincount(y, counts)
     smaller = min(np.count_nonzero(rows), np.count_nonzero(columns))
     if smaller < 2:
-        return float(1 - 0.5 * gaps.sum()), 0.0
-    # Chi squared over n, as a sum over rows instead of cells: every row adds its cell's count once.
-    phi2 = max(0.0, float((counts[joint] / (rows[x] * columns[y])).sum()) - 1)
-    return float(1 - 0.5 * gaps.sum()), math.sqrt(phi2 / (smaller - 1))
+        return similarity, 0.0
+    occupied = counts > 0
+    expected = (rows[x] * columns[y])[occupied]
+    phi2 = max(0.0, float((counts[occupied] ** 2 / expected).sum()) - 1)  # chi squared over the number of rows
+    return similarity, math.sqrt(phi2 / (smaller - 1))
