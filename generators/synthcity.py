@@ -4,10 +4,6 @@ The table goes in coded: missing values by :mod:`.missing`, categories as whole 
 of the card. synthcity itself then decides what is discrete: a column with at most ten distinct
 values is, any other is treated as continuous, also a category with more than ten codes. Rows beyond
 the range of the train rows, and repeated rows, are thrown away and drawn again, as it does by default.
-
-The differentially private plugins bound the influence of a row on their *networks* (or tables of
-counts) by the nominal epsilon. It does not cover what synthcity and synthward read from the rows
-beside that: codes in use, ranges, the encoder of continuous columns, early stopping.
 """
 
 from __future__ import annotations
@@ -21,7 +17,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from .base import Access
+from ..results.errors import UserError
+from .base import Access, Generator, TrainView
+from .codes import CategoryCodes
 from .missing import MissingCodec
 from .tables import TableModel, global_seeds
 
@@ -67,7 +65,7 @@ class Plugin(TableModel):
 
         self._missing = MissingCodec.learn(rows)
         coded = self._missing.encode(rows, np.random.default_rng(seed))
-        self._codes = _Codes.learn(coded, self._schema)
+        self._codes = CategoryCodes.learn(coded, self._schema)
         target = self._schema.target if self._schema.target in rows.columns else None
         classifies = target is not None and not self._schema[target].numeric
         # The temporary folder stands in for ./workspace, which synthcity would leave behind.
@@ -171,41 +169,111 @@ class DDPM(Plugin):
         return super()._parameters(classifies) | {"is_classification": classifies}
 
 
-@dataclass(frozen=True)
-class _Codes:
-    """Neutral column names, and whole numbers for categories.
+@dataclass(eq=False)
+class NFlow(Plugin):
+    """Normalizing flow: neural spline flow (Durkan et al. 2019, arXiv 1906.04032).
 
     Attributes:
-        names: column to its name inside the plugin.
-        levels: categorical column to its levels: those in use, in the order of the card.
+        n_iter: most epochs; training ends early when a classifier tells real from synthetic no worse.
+        n_layers_hidden, n_units_hidden: of the networks.
+        num_transform_blocks: transforms of the flow.
+        num_bins: bins of the spline.
+        dropout: of the networks.
+        lr: learning rate.
+        batch_size: rows per step.
+        encoder_max_clusters: components of the mixture that scales a continuous column.
+        patience: checks without gain after which training ends.
     """
 
-    names: dict[str, str]
-    levels: dict[str, list[str]]
+    module = "generic.plugin_nflow"
+    preload = (f"synthcity.plugins.{module}",)
 
-    @classmethod
-    def learn(cls, coded: pd.DataFrame, schema: TableSchema) -> Self:
-        names = {name: f"c{i}" for i, name in enumerate(coded.columns)}
-        levels: dict[str, list[str]] = {}
-        for name in coded.columns:
-            if coded[name].dtype == object:
-                card = list(schema[name].codes) if name in schema.names else []
-                used = set(coded[name])
-                levels[name] = [code for code in card if code in used] + sorted(used - set(card))
-        return cls(names, levels)
+    n_iter: int = 1000
+    n_layers_hidden: int = 1
+    n_units_hidden: int = 100
+    num_transform_blocks: int = 1
+    num_bins: int = 8
+    dropout: float = 0.1
+    lr: float = 1e-3
+    batch_size: int = 200
+    encoder_max_clusters: int = 10
+    patience: int = 5
 
-    def encode(self, coded: pd.DataFrame) -> pd.DataFrame:
-        numbers = coded.copy()
-        for name, levels in self.levels.items():
-            numbers[name] = coded[name].map({level: i for i, level in enumerate(levels)}).astype("int64")
-        return numbers.rename(columns=self.names)
 
-    def decode(self, numbers: pd.DataFrame) -> pd.DataFrame:
-        coded = numbers[list(self.names.values())].set_axis(list(self.names), axis=1)
-        for name, levels in self.levels.items():
-            code = coded[name].astype("float64").round().clip(0, len(levels) - 1).astype(int)
-            coded[name] = code.map(dict(enumerate(levels))).astype(object)
-        return coded
+@dataclass(eq=False)
+class RTVAE(Plugin):
+    """Robust variational autoencoder for tables (Akrami et al. 2020, arXiv 2006.08204).
+
+    Attributes:
+        n_iter: most epochs.
+        lr, weight_decay: of Adam.
+        batch_size: rows per step.
+        n_units_embedding: width of the latent space.
+        robust_divergence_beta: beta of the divergence that bounds the pull of outliers.
+        data_encoder_max_clusters: components of the mixture that scales a continuous column.
+        patience: checks without gain after which training ends.
+    """
+
+    module = "generic.plugin_rtvae"
+    preload = (f"synthcity.plugins.{module}",)
+
+    n_iter: int = 1000
+    lr: float = 1e-3
+    weight_decay: float = 1e-5
+    batch_size: int = 200
+    n_units_embedding: int = 500
+    robust_divergence_beta: int = 2
+    data_encoder_max_clusters: int = 10
+    patience: int = 5
+
+
+@dataclass(eq=False)
+class AdsGAN(Plugin):
+    """GAN with a penalty on identifiable rows (Yoon et al. 2020, doi 10.1109/JBHI.2020.2980262).
+
+    Attributes:
+        n_iter: most epochs; training ends early when a classifier tells real from synthetic no worse.
+        lr, weight_decay: of Adam.
+        batch_size: rows per step.
+        lambda_gradient_penalty: weight of the gradient penalty.
+        lambda_identifiability_penalty: weight of the penalty on identifiable rows.
+        encoder_max_clusters: components of the mixture that scales a continuous column.
+        patience: checks without gain after which training ends.
+    """
+
+    module = "privacy.plugin_adsgan"
+    preload = (f"synthcity.plugins.{module}",)
+
+    n_iter: int = 10000
+    lr: float = 1e-3
+    weight_decay: float = 1e-3
+    batch_size: int = 200
+    lambda_gradient_penalty: float = 10
+    lambda_identifiability_penalty: float = 0.1
+    encoder_max_clusters: int = 5
+    patience: int = 5
+
+
+@dataclass(eq=False)
+class Unsupported(Generator):
+    """A plugin that does not run here, on the board with its reason.
+
+    Attributes:
+        plugin: name of the plugin in synthcity.
+    """
+
+    plugin: str
+
+    version: ClassVar[str | None] = "1"
+
+    def supports(self, schema: TableSchema) -> str | None:
+        return UNSUPPORTED.get(self.plugin, f"synthcity has no plugin '{self.plugin}' that synthward knows")
+
+    def fit(self, view: TrainView, seed: int) -> Self:
+        raise UserError(self.supports(view.schema))
+
+    def sample(self, n: int, seed: int) -> pd.DataFrame:
+        raise UserError(f"{self.plugin} cannot sample")
 
 
 def _one_process() -> Any:
