@@ -26,7 +26,7 @@ from .runner import run_cell
 from .sweeper import run_sweep, to_plain
 
 if TYPE_CHECKING:
-    from .sweep import SweepReport
+    from .plans import SweepReport
 
 CONFIG_NAME = "config"
 
@@ -54,7 +54,7 @@ def sweep(overrides: Sequence[str]) -> SweepReport:
         try:
             config = hydra.compose_config(CONFIG_NAME, [*search, *overrides], RunMode.MULTIRUN)
             context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
-            return run_sweep(config, context, run_job)
+            return run_sweep(config, context, run_job, overrides)
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(_explain(error)) from None
 

@@ -87,12 +87,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from .app import sweep
+    from ..results.store import Store
+    from .plans import finished
     from .report import print_report
 
-    report = sweep([_absolute(o) for o in options.overrides])
+    overrides = [_absolute(o) for o in options.overrides]
+    named = [o.partition("=")[2].strip("'") for o in overrides if o.startswith("store=")]
+    store = Store(Path(named[-1] if named else os.environ.get("SYNTHWARD_STORE", DEFAULT_STORE)).absolute())
+    report = finished(overrides, store)
+    if report is None:
+        from .app import sweep
+
+        report = sweep(overrides)
     print_report(report)
-    return 1 if report.failures or len(report.records) < len(report.planned) else 0
+    return 1 if report.failures or len(report.records) < report.total else 0
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -15,8 +14,9 @@ from ..results.errors import UserError
 from ..results.record import Record
 from ..results.store import Store
 from .catalogue import GROUPS, configs
-from .runner import SCORED, unmeasured
-from .sweep import SweepReport, duration
+from .plans import SweepReport, read_plans
+from .runner import SCORED
+from .sweep import duration
 
 
 def print_report(report: SweepReport) -> None:
@@ -24,7 +24,7 @@ def print_report(report: SweepReport) -> None:
     console = Console()
     counts = ", ".join(f"{n} {status}" for status, n in sorted(report.counts().items()))
     before = f", {report.before} of them done before" if report.before else ""
-    console.print(f"{len(report.planned)} cells{before}: {counts}; {duration(report.seconds)}", highlight=False)
+    console.print(f"{report.total} cells{before}: {counts}; {duration(report.seconds)}", highlight=False)
     _print_failures(console, report.records)
     for line in report.failures:
         console.print(f"  no record: {line}", markup=False, highlight=False, soft_wrap=True)
@@ -41,24 +41,23 @@ def print_status(store: Store) -> int:
     Raises:
         UserError: the store has no sweep.
     """
-    plans = sorted((store.root / "sweeps").glob("*.json"), key=lambda p: p.stat().st_mtime)
+    plans = read_plans(store)
     if not plans:
         raise UserError(f"no sweep was started in {store.root}: run `synthward sweep`, or name another --store")
     console = Console()
     nothing_left = True
-    for path in plans:
-        plan = json.loads(path.read_text(encoding="utf-8"))
-        console.print(f"[bold]synthward sweep[/] {' '.join(plan['overrides'])}", highlight=False, soft_wrap=True)
+    for plan in plans:
+        console.print("synthward sweep", *plan.overrides, style="bold", highlight=False, markup=False, soft_wrap=True)
         counts: Counter[str] = Counter()
         records: list[Record] = []
-        for cell in plan["cells"]:
-            record = store.get(cell["id"])
-            if record is not None and not unmeasured(record, cell["metrics"]):
+        for cell in plan.cells:
+            record = store.get(cell.id)
+            if record is not None and cell.measured(record):
                 counts[record.status.value] += 1
                 records.append(record)
             else:
-                counts["running" if store.running(cell["id"]) else "left"] += 1
-        done, total = len(records), len(plan["cells"])
+                counts["running" if store.running(cell.id) else "left"] += 1
+        done, total = len(records), len(plan.cells)
         nothing_left &= done == total
         shares = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         console.print(f"  {done} of {total} cells done: {shares}", highlight=False)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..results.record import Record, Status, sha256_json
-from ..results.store import Store, full_disk_is_clear, write_atomically
+from ..metrics import get
+from ..results.record import Record, Status
+from ..results.store import Store
 from .cell import Cell, Limits
+from .plans import Plan, PlannedCell, basis
 from .runner import SCORED, Retry, is_done, unmeasured
 
 POLL_SECONDS = 0.5
@@ -33,50 +32,29 @@ class Planned:
     overrides: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class SweepReport:
-    """How a sweep ended.
-
-    Attributes:
-        planned: all of its cells.
-        before: how many had nothing left to do.
-        seconds: wall clock of the whole.
-        records: the cells' records; one that has none was interrupted.
-        failures: errors of jobs that left no record, one line each.
-    """
-
-    planned: tuple[Planned, ...]
-    before: int
-    seconds: float
-    records: tuple[Record, ...]
-    failures: tuple[str, ...] = ()
-
-    def counts(self) -> Counter[str]:
-        """Number of cells by status; ``missing`` for those without a record."""
-        counts = Counter(r.status.value for r in self.records)
-        if len(self.planned) > len(self.records):
-            counts["missing"] = len(self.planned) - len(self.records)
-        return counts
-
-
 def pending(planned: Sequence[Planned], store: Store, retry: Retry) -> list[Planned]:
     """The cells that have something left to do."""
     return [p for p in planned if not is_done(p.cell, p.metrics, store, p.limits, retry)]
 
 
-def write_plan(planned: Sequence[Planned], overrides: Sequence[str], store: Store) -> Path:
-    """Leave the list of a sweep's cells in the store, for ``synthward status``.
-
-    Running the same sweep again replaces its plan.
-    """
-    cells = [{"id": p.cell.id, "label": p.cell.label, "metrics": list(p.metrics)} for p in planned]
-    plan: dict[str, Any] = {"overrides": list(overrides), "cells": cells}
-    folder = store.root / "sweeps"
-    with full_disk_is_clear(store.root):
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{sha256_json(plan)[:12]}.json"
-        write_atomically(path, json.dumps(plan, indent=1) + "\n")
-    return path
+def as_plan(planned: Sequence[Planned], overrides: Sequence[str]) -> Plan:
+    """The plan to leave in the store; code or data from elsewhere leaves it without a basis."""
+    cells = []
+    ours = True
+    for p in planned:
+        cards = [get(name).card for name in p.metrics]
+        ours &= p.cell.generator.target.startswith("synthward.") and not any("." in name for name in p.metrics)
+        ours &= str(p.cell.config.get("source", {}).get("_target_", "")).startswith("synthward.")
+        cells.append(
+            PlannedCell(
+                id=p.cell.id,
+                label=p.cell.label,
+                measures=tuple((card.name, card.version) for card in cards),
+                generate_seconds=p.limits.generate_seconds,
+                memory_mb=p.limits.memory_mb,
+            )
+        )
+    return Plan(overrides=tuple(overrides), basis=basis(overrides) if ours else None, cells=tuple(cells))
 
 
 @dataclass

@@ -24,16 +24,18 @@ from ..metrics import get
 from ..results.errors import UserError
 from ..results.store import Store
 from .cell import parse_limits, plan_cell
-from .sweep import Planned, SweepReport, pending, progress, write_plan
+from .plans import SweepReport, write_plan
+from .sweep import Planned, as_plan, pending, progress
 
 
-def run_sweep(config: DictConfig, context: HydraContext, task: TaskFunction) -> SweepReport:
+def run_sweep(config: DictConfig, context: HydraContext, task: TaskFunction, overrides: Sequence[str]) -> SweepReport:
     """Run the sweep that a configuration and its sweep overrides describe.
 
     Args:
         config: composed for Hydra's multirun mode.
         context: Hydra's config loader and callbacks.
         task: what a launcher calls with each job's configuration.
+        overrides: the command line, under which the plan is left in the store.
 
     Raises:
         UserError: a cell cannot be planned; nothing has been run then.
@@ -45,14 +47,14 @@ def run_sweep(config: DictConfig, context: HydraContext, task: TaskFunction) -> 
     planned = _plan(_expand(config, context), config, context, store)
     todo = pending(planned, store, config.retry)
     before = len(planned) - len(todo)
-    write_plan(planned, config.hydra.overrides.task, store)
+    write_plan(as_plan(planned, overrides), store)
     failures: list[str] = []
     if todo:
         with progress(todo, before, store, Console(stderr=True)):
             failures = _launch(todo, config, context, task)
     found = (store.get(p.cell.id) for p in planned)
     records = tuple(record for record in found if record is not None)
-    return SweepReport(tuple(planned), before, time.monotonic() - start, records, tuple(failures))
+    return SweepReport(len(planned), before, time.monotonic() - start, records, tuple(failures))
 
 
 def to_plain(config: DictConfig) -> dict[str, Any]:

