@@ -22,24 +22,22 @@ KINDS: tuple[Kind, ...] = ("complete", "reference", "incomplete")
 
 def terminal_summary(board: Board) -> Group:
     """One table per protocol, to be printed by :class:`rich.console.Console`."""
-    return Group(*(_table(section, board.draws) for section in board.sections))
+    return Group(*(part for section in board.sections for part in (_table(section), _notes(section, board.draws))))
 
 
-def _table(section: Section, draws: int) -> Table:
-    columns = _leading(section)
-    title = f"Protocol {plain(section.name)}" if section.name else "Results"
+def _notes(section: Section, draws: int) -> Text:
     notes = [text.basis(section, draws)]
     if section.of_kind("incomplete"):
         notes.append("Rows at the end lack cells and are not compared.")
     if section.failures:
         notes.append(f"{text.plural(sum(f.count for f in section.failures), 'cell')} failed: see the page.")
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=Text(title),
-        caption=Text(" ".join(notes)),
-        title_justify="left",
-        caption_justify="left",
-    )
+    return Text(" ".join(notes) + "\n", style="italic")
+
+
+def _table(section: Section) -> Table:
+    columns = _leading(section)
+    title = f"Protocol {plain(section.name)}" if section.name else "Results"
+    table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left")
     table.add_column("generator\nmay see, cells", no_wrap=True)
     for column in columns:
         heading = plain(text.heading(column))

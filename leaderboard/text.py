@@ -61,6 +61,8 @@ def direction(column: Column) -> str:
 
 def basis(section: Section, draws: int) -> str:
     """What the intervals of a section rest on, and how far to trust them."""
+    if not section.columns:
+        return "No metric has a value."
     found = sorted({c.basis for c in section.columns if c.basis})
     if not found:
         return "One value a metric: there are no intervals, and nothing is marked best."
