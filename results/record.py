@@ -188,8 +188,19 @@ class Record(Frozen):
         return self.model_copy(update={"digest": self.content_digest()})
 
     def content_digest(self) -> str:
-        """SHA-256 over the canonical JSON of all fields but the digest."""
-        return sha256_json(self.model_dump(mode="json", exclude={"digest"}))
+        """SHA-256 over the canonical JSON of :meth:`content`, the digest itself left out."""
+        return sha256_json({key: value for key, value in self.content().items() if key != "digest"})
+
+    def content(self) -> dict[str, Any]:
+        """The record as JSON values: its version, and every field that differs from its default.
+
+        A field that is added later, with a default, thus leaves earlier records and their digests valid.
+        """
+        return {"record_version": self.record_version, **self.model_dump(mode="json", exclude_defaults=True)}
+
+    def to_json(self) -> str:
+        """The record as it is stored: indented, so that git can show what changed."""
+        return json.dumps(self.content(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def broke_a_limit_below(self, limits: Mapping[str, float]) -> bool:
         """Whether the cell was stopped at a limit of time or memory that is lower than the one given."""

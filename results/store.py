@@ -126,7 +126,7 @@ class Store:
             for name in (TABLE_NAME, LOG_NAME):
                 if produced is not None and (produced / name).exists():
                     os.replace(produced / name, folder / name)
-            write_atomically(folder / RECORD_NAME, sealed.model_dump_json(indent=1, exclude_defaults=True) + "\n")
+            write_atomically(folder / RECORD_NAME, sealed.to_json())
         return sealed
 
     def records(self) -> Iterator[Record]:
@@ -144,7 +144,7 @@ class Store:
             name = f"{_file_name(record.generator.name)}-{record.seed}-{record.id[:8]}.json"
             folder = destination / _file_name(record.dataset.name)
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / name, record.model_dump_json(indent=1, exclude_defaults=True) + "\n")
+            write_atomically(folder / name, record.to_json())
             count += 1
         return count
 
