@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..generators import missing_requirement
+from ..generators.checks import specimen
 from ..generators.spec import GeneratorSpec
 from ..results.errors import UserError
 from .catalogue import configs
@@ -72,7 +73,7 @@ def _generator(config: dict[str, object]) -> tuple[bool, str]:
         absent = missing_requirement(generator)
         if absent is not None:
             return False, absent
-        reason = getattr(spec.build(), "unusable", lambda: None)()
+        reason = spec.build().supports(specimen()[0])
     except UserError as error:
         return False, str(error)
     return (False, reason) if reason else (True, f"may see: {generator.access}")
