@@ -114,7 +114,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from ..leaderboard.aggregate import summarise
-    from ..leaderboard.build import build
+    from ..leaderboard.build import write
     from ..leaderboard.terminal import terminal_summary
     from ..results.store import read_records
 
@@ -122,9 +122,13 @@ def _leaderboard(options: argparse.Namespace) -> int:
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"there is no folder {folder}: run `synthward sweep` first, or name one with --records")
-    records = list({r.id: r for folder in folders for r in read_records(folder)}.values())
-    page = build(records, options.out)
-    Console().print(terminal_summary(summarise(records)))
+    damaged: list[UserError] = []
+    records = {r.id: r for folder in folders for r in read_records(folder, damaged.append)}
+    board = summarise(records.values())
+    page = write(board, options.out)
+    Console().print(terminal_summary(board))
+    if damaged:
+        print(f"{len(damaged)} files were left out; the first: {damaged[0]}", file=sys.stderr)
     print(f"board: {page.resolve()}")
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -120,9 +121,13 @@ def _generate(cell: Cell, store: Store, worker: Worker, limits: Limits) -> Recor
             peak_memory_mb=outcome.get("peak_memory_mb", round(ended.peak_mb, 1)),
             limits=limits.model_dump(),
             details=_details(cell, outcome),
-            provenance={**provenance(), "config": _config(cell)},
+            provenance={**provenance(), "date": _today(), "config": _config(cell)},
         )
         return store.put(record, folder)
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 def _outcome(folder: Path, ended: Exit) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from ..results.errors import UserError
+from ..results.store import write_atomically
 from . import markdown, page
 from .aggregate import summarise
 
@@ -42,10 +42,7 @@ def write(board: Board, out: Path) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            # A reader, such as a web server, sees the old page or the new one, never a part.
-            unfinished = out / f".{name}.{os.getpid()}"
-            unfinished.write_text(content, encoding="utf-8")
-            unfinished.replace(out / name)
+            write_atomically(out / name, content)
     except OSError as error:
         raise UserError(f"the board cannot be written to {out} ({error.strerror}): choose another folder") from None
     return out / PAGE_NAME

@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -56,18 +56,25 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def read_records(folder: Path) -> Iterator[Record]:
+def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = lambda _: None) -> Iterator[Record]:
     """All records below a folder that verify, in the order of their paths.
 
     Args:
         folder: a store, or a folder of published records.
+        report: called with the reason for each file that is left out.
     """
     for path in sorted(folder.rglob("*.json")):
         parts = path.relative_to(folder).parts
         if parts[0] in ("quarantine", "sweeps", "work") or (parts[0] == "cells" and path.name != RECORD_NAME):
             continue
-        with contextlib.suppress(DamagedRecordError, FileNotFoundError):
-            yield read_record(path)
+        try:
+            record = read_record(path)
+        except DamagedRecordError as error:
+            report(error)
+        except FileNotFoundError:  # another process has just set it aside
+            continue
+        else:
+            yield record
 
 
 class Store:
