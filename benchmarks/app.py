@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Sequence
-from functools import cache
+import difflib
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra import initialize_config_module
 from hydra._internal.callbacks import Callbacks
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import HydraContext, RunMode
+from joblib import register_parallel_backend
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.parallel import LokyBackend
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from ..metrics.base import did_you_mean
 from ..results.errors import UserError
 from ..results.store import Store
 from .cell import parse_limits, plan_cell
@@ -44,19 +53,40 @@ def sweep(overrides: Sequence[str]) -> SweepReport:
     Raises:
         UserError: an override is wrong, or a cell cannot be planned.
     """
-    _register_plugins(overrides)
+    _register_plugins()
+    _register_dotted(overrides)
     own = Path.cwd() / "conf"
     search = [f"hydra.searchpath=[file://{own}]"] if own.is_dir() and own != Path(__file__).parents[1] / "conf" else []
+    register_parallel_backend("loky", partial(LokyBackend, initializer=_end_with, initargs=(os.getpid(),)))
     GlobalHydra.instance().clear()
     with initialize_config_module("synthward.conf", version_base="1.3", job_name="synthward"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
+
+        def compose(chosen: Iterable[str]) -> DictConfig:
+            try:
+                return hydra.compose_config(CONFIG_NAME, [*search, *map(_opened, chosen)], RunMode.MULTIRUN)
+            except ValueError as error:
+                if isinstance(error, OmegaConfBaseException):
+                    raise
+                raise UserError(f"{error}: dataset, generator and the like take a name") from None
+
         try:
-            config = hydra.compose_config(CONFIG_NAME, [*search, *overrides], RunMode.MULTIRUN)
+            config = compose(overrides)
+            params = config.hydra.sweeper.params or {}
+            _register_dotted(f"{key}={value}" for key, value in params.items())
             context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
             return run_sweep(config, context, run_job, overrides)
         except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(_explain(error)) from None
+            groups = hydra.config_loader.list_groups("")
+            raise UserError(
+                _explain(error, lambda: compose(o for o in overrides if o.partition("=")[0] in groups))
+            ) from None
+        except TerminatedWorkerError:
+            raise UserError(
+                "a worker process was killed from outside, perhaps for lack of memory: what is recorded is safe, "
+                "the same command goes on from there"
+            ) from None
 
 
 def run_job(config: DictConfig) -> str:
@@ -81,26 +111,78 @@ def _worker() -> Worker:
     return worker
 
 
-def _register_plugins(overrides: Sequence[str]) -> None:
-    """Let plugins be named like the package's own: ``generator=name`` and ``generator=my_pkg.MyGenerator``."""
+def _end_with(sweep: int) -> None:
+    """End this worker once the process that sweeps is gone; joblib's own would wait on for minutes."""
+
+    def watch() -> None:
+        while os.getppid() == sweep:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _register_plugins() -> None:
+    """Let the generators and datasets of installed plugins be named like the package's own."""
     configs = ConfigStore.instance()
     for plugin in entry_points(group="synthward.generators"):
         target = plugin.value.replace(":", ".")
         configs.store(group="generator", name=plugin.name, node={"name": plugin.name, "_target_": target})
     for plugin in entry_points(group="synthward.datasets"):
         configs.store(group="dataset", name=plugin.name, node=plugin.load())
+
+
+def _register_dotted(overrides: Iterable[str]) -> None:
+    """Let a class without any config be named: ``generator=my_pkg.MyGenerator``."""
     for override in overrides:
         group, _, values = override.partition("=")
-        for value in values.split(",") if group == "generator" else ():
-            if "." in value and not value.endswith(".yaml"):
-                node = {"name": value.rpartition(".")[2], "_target_": value}
-                configs.store(group="generator", name=value, node=node)
+        for target in _DOTTED.findall(values) if group == "generator" else ():
+            node = {"name": target.rpartition(".")[2], "_target_": target}
+            ConfigStore.instance().store(group="generator", name=target, node=node)
 
 
-def _explain(error: Exception) -> str:
-    """Hydra's message of several lines as one, with its list of options kept."""
-    cause = error.__cause__
-    text = " ".join(str(error).split())
-    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
-        return f"{text} ({' '.join(str(cause).split())})"
-    return text
+_DOTTED = re.compile(r"(?<![\w.*])[^\W\d]\w*(?:\.\w+)+")
+
+
+def _opened(override: str) -> str:
+    """Any setting of a generator may be given; those its config does not list are checked when it is built."""
+    return f"++{override}" if override.startswith("generator.") else override
+
+
+def _explain(error: Exception, chosen: Callable[[], DictConfig]) -> str:
+    """Hydra's message as one line that says what to do.
+
+    Args:
+        error: what Hydra raised.
+        chosen: composes what was chosen, without settings of single fields.
+    """
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        extra = name.partition("_")[0]
+        if group == "hydra/launcher" and extra in ("ray", "submitit"):
+            return f"hydra/launcher={name} needs an extra: pip install 'synthward[{extra}]'"
+        return f"there is no {group} '{name}'{did_you_mean(name, error.options)}"
+    text = " ".join(str(error).split()).partition(" See https://")[0]
+    if isinstance(error, OverrideParseException):
+        return f"cannot read '{error.override}' ({text}): write key=value, or key=a,b to sweep, and quote brackets"
+    unknown = re.match(r"Could not override '([^']+)'", text)
+    if unknown is None or unknown[1].startswith("hydra."):
+        return text
+    return f"there is no option '{unknown[1]}'{_near(unknown[1], chosen())}"
+
+
+def _near(option: str, config: DictConfig) -> str:
+    """The options nearest to an unknown one, else those that stand beside it."""
+    plain = to_plain(config)
+    known = list(_options(plain))
+    group = option.rpartition(".")[0]
+    beside = [k for k in known if group and k.rpartition(".")[0] == group]
+    return did_you_mean(option, difflib.get_close_matches(option, known, n=2) or beside or plain)
+
+
+def _options(config: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _options(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}"
