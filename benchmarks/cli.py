@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -36,6 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # a reader such as `head` has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"synthward: cannot use {error.filename} ({error.strerror}): choose another path", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,7 +104,10 @@ def _sweep(options: argparse.Namespace) -> int:
     if report is None:
         from .app import sweep
 
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
         report = sweep(overrides)
+    if report.total == 0:
+        raise UserError("the sweep has no cell: one of its axes is empty")
     print_report(report)
     return 1 if report.failures or len(report.records) < report.total else 0
 
@@ -137,6 +146,8 @@ def _publish(options: argparse.Namespace) -> int:
     from ..results.store import Store
 
     count = Store(options.store).publish(options.to)
+    if count == 0:
+        raise UserError(f"there is no record in {options.store}: run `synthward sweep` first, or name another --store")
     print(f"{count} records in {options.to}")
     return 0
 
@@ -185,17 +196,19 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _absolute(override: str) -> str:
-    """Make the paths of a user's files absolute: a launcher may run jobs in another folder."""
-    key, equals, value = override.partition("=")
+    """Make the paths of a user's files absolute, and quote them: a launcher may run jobs in another folder."""
+    key, _, value = override.partition("=")
     if (
-        equals
-        and key in ("path", "card", "store", "generator.path")
-        and value
-        and not value.startswith(("/", "'", '"'))
+        key not in ("path", "card", "store", "generator.path")
+        or value in ("", "null")
+        or value[0] == "$"
+        or value[-1] == ")"
     ):
-        quoted = str(Path(value).expanduser().absolute()).replace("'", "\\'")
-        return f"{key}='{quoted}'" if value != "null" else override
-    return override
+        return override
+    paths = [value] if Path(value).exists() else value.split(",")
+    unquoted = (path.strip().strip("'\"") for path in paths)
+    quoted = (str(Path(path).expanduser().absolute()).replace("'", "\\'") for path in unquoted)
+    return f"{key}=" + ",".join(f"'{path}'" for path in quoted)
 
 
 def _make_current_folder_importable() -> None:

@@ -166,7 +166,7 @@ def _path(overrides: Sequence[str], store: Store) -> Path:
 def _read(path: Path) -> Plan | None:
     try:
         return Plan.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValidationError):
         return None
 
 

@@ -54,10 +54,11 @@ class GeneratorSpec(Frozen):
         """
         try:
             found = resolve_name(self.target)
-        except (ImportError, AttributeError, ValueError) as error:
+        except Exception as error:  # a module of the user's own may raise anything when it is imported
+            absent = isinstance(error, (ModuleNotFoundError, AttributeError))
+            remedy = "is the module on the path, or in the current folder?" if absent else "correct the module"
             raise UserError(
-                f"generator '{self.name}': {self.target} cannot be imported ({error}): "
-                "is the module on the path, or in the current folder?"
+                f"generator '{self.name}': {self.target} cannot be imported ({_one_line(error)}): {remedy}"
             ) from None
         if not (isinstance(found, type) and issubclass(found, Generator)):
             raise UserError(f"{self.target} is not a generator: subclass synthward.generators.Generator")
@@ -70,7 +71,7 @@ class GeneratorSpec(Frozen):
         """Make a generator with these parameters.
 
         Raises:
-            UserError: ``__init__`` does not know a parameter; the message names those it knows.
+            UserError: ``__init__`` does not know a parameter, and the message names those it knows; or it raised.
         """
         found = self.resolve()
         try:
@@ -78,7 +79,10 @@ class GeneratorSpec(Frozen):
         except TypeError as error:
             known = ", ".join(inspect.signature(found).parameters) or "no parameters"
             raise UserError(f"generator '{self.name}': {error}; it takes {known}") from None
-        return found(**self.params)
+        try:
+            return found(**self.params)
+        except Exception as error:
+            raise UserError(f"generator '{self.name}' refuses its settings: {_one_line(error)}") from None
 
     def version(self) -> str:
         """The declared version, or a hash of the source for a class that declares none."""
@@ -86,3 +90,9 @@ class GeneratorSpec(Frozen):
         if found.version is not None:
             return found.version
         return "source-" + hashlib.sha256(Path(inspect.getfile(found)).read_bytes()).hexdigest()[:12]
+
+
+def _one_line(error: Exception) -> str:
+    """An exception as one line; the module's own absence needs no name of a class."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, (ModuleNotFoundError, AttributeError)) else f"{type(error).__name__}: {text}"

@@ -27,6 +27,7 @@ RECORD_NAME = "record.json"
 TABLE_NAME = "synthetic.parquet"
 LOG_NAME = "log.txt"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG)
 
 
 class DamagedRecordError(UserError):
@@ -226,7 +227,7 @@ def full_disk_is_clear(place: Path) -> Iterator[None]:
                 f"the disk that holds {place} is full: free some space and run the same command again, "
                 "what is recorded is safe"
             ) from None
-        if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR):
+        if error.errno in UNWRITABLE:
             raise UserError(
                 f"the store {place} cannot be written ({error.strerror}): choose another with store="
             ) from None
