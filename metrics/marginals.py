@@ -139,8 +139,6 @@ def _indicator_correlations(missing: np.ndarray) -> np.ndarray:
     """Correlation matrix of 0/1 columns; 0 where a column is constant."""
     centred = missing - missing.mean(axis=0)
     norm = np.sqrt((centred**2).sum(axis=0))
-    # The mean of a constant column can miss it by a rounding error.
-    norm[missing.min(axis=0) == missing.max(axis=0)] = np.inf
-    scaled = centred / norm
+    scaled = centred / np.where(norm > 0, norm, 1.0)
     correlations: np.ndarray = scaled.T @ scaled
     return correlations

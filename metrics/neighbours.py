@@ -74,8 +74,7 @@ def _windows(
     """Sort rows by group and value, and find the run of each query's candidates.
 
     Returns:
-        Row numbers in sorted order, then first and one past the last place in that order for every query. A run can
-        be a little too long, for rounding must not cut off a row that a full comparison would take.
+        Row numbers in sorted order, then first and one past the last place in that order for every query.
     """
     missing = np.isnan(values)
     distinct = np.unique(values[~missing])
@@ -83,10 +82,11 @@ def _windows(
     place = groups * span + np.searchsorted(distinct, np.where(missing, -np.inf, values))
     order = np.argsort(place, kind="stable")
     anywhere = np.isnan(queries)
+    # The full comparison asks for |row - query| <= slack. Floats this near to each other subtract without
+    # rounding, so that no row which passes it lies outside the window.
     with np.errstate(all="ignore"):  # an infinite query has no window, and finds nothing
-        reach = slack * (1 + 1e-9) + np.abs(queries) * 1e-12
-        low = np.where(anywhere, 0, np.searchsorted(distinct, queries - reach, side="left"))
-        high = np.where(anywhere, span, np.searchsorted(distinct, queries + reach, side="right"))
+        low = np.where(anywhere, 0, np.searchsorted(distinct, queries - slack, side="left"))
+        high = np.where(anywhere, span, np.searchsorted(distinct, queries + slack, side="right"))
     first = np.searchsorted(place[order], query_groups * span + low)
     last = np.searchsorted(place[order], query_groups * span + high)
     return order, first, last

@@ -183,6 +183,16 @@ def test_searches_take_bounded_memory() -> None:
     assert peak < 60e6
 
 
+def test_subsample_does_not_depend_on_the_order_of_rows() -> None:
+    """Of labels alone, whose codes could follow the order in which labels appear."""
+    schema = subset(WARD, ["sex", "unit", "stage", "died"])
+    train, tables = ward(200, 1), {"control": ward(20, 2), "test": ward(20, 3)}
+    plain = measure("dcr_share", evaluation(ward(100, 4), schema, train=train, **tables))[""].value
+    for seed in range(5):
+        mixed = train.sample(frac=1, random_state=seed).reset_index(drop=True)
+        assert measure("dcr_share", evaluation(ward(100, 4), schema, train=mixed, **tables))[""].value == plain
+
+
 def test_infinite_numbers_match_nothing() -> None:
     table = ward(20, 1)
     table.loc[0, "age"] = np.inf

@@ -108,6 +108,14 @@ def test_rows_without_a_target_are_left_out() -> None:
     assert measure("tstr_f1", gappy)["mean"].n == 120
 
 
+def test_test_rows_of_one_class_have_no_ranking() -> None:
+    evaluated = evaluation(ward(100, 4).assign(died="no"), test=ward(50, 3).assign(died="no"))
+    assert {m.value for m in measure("tstr_f1", evaluated).values()} == {0.0}
+    for measurement in measure("tstr_auroc", evaluated).values():
+        assert measurement.value is None
+        assert "one class" in measurement.reason
+
+
 def test_ratio_to_nothing_is_explained() -> None:
     found = measure("tstr_ratio", evaluation(ward(100, 4), train=ward(100, 1).assign(died="no")))
     assert found["f1"].value is None
