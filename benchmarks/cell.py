@@ -133,6 +133,8 @@ def plan_cell(config: Mapping[str, Any]) -> Cell:
     Raises:
         UserError: one line that names what is wrong.
     """
+    if not isinstance(config["seed"], int):
+        raise UserError(f"seed={config['seed']}: give a whole number, or several: seed=0,1,2 or 'seed=range(0,5)'")
     generator = GeneratorSpec.parse(dict(config["generator"]))
     generator.build()
     dataset = load_dataset(config["dataset"])
@@ -141,7 +143,7 @@ def plan_cell(config: Mapping[str, Any]) -> Cell:
         dataset=dataset,
         protocol=_parse(Protocol, config["protocol"], "protocol"),
         generator=generator,
-        seed=int(config["seed"]),
+        seed=config["seed"],
     )
     _ = cell.id  # splits the table, so that one that cannot be split is found here
     return cell
@@ -162,5 +164,6 @@ def _parse(model: type[M], config: Mapping[str, Any], group: str) -> M:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join([group, *(str(p) for p in first["loc"])])
+        given = f"={first['input']}" if isinstance(first["input"], (str, int, float)) else ""
         known = ", ".join(model.model_fields)
-        raise UserError(f"{place}: {first['msg'].removeprefix('Value error, ')} (fields: {known})") from None
+        raise UserError(f"{place}{given}: {first['msg'].removeprefix('Value error, ')} (fields: {known})") from None

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -56,11 +56,13 @@ class Plan(Frozen):
 
     Attributes:
         overrides: the command line that makes it.
+        files: files and folders with rows or cards that it reads.
         basis: hash of what the plan depends on; ``None`` if not all of that can be named.
         cells: in the order of the grid.
     """
 
     overrides: tuple[str, ...]
+    files: tuple[str, ...] = ()
     basis: str | None
     cells: tuple[PlannedCell, ...]
 
@@ -92,7 +94,7 @@ class SweepReport:
 
 
 def write_plan(plan: Plan, store: Store) -> None:
-    """Leave a plan in the store, in place of an earlier one of the same command line."""
+    """Leave a plan in the store, in place of an earlier one of the same grid, however it was run."""
     with full_disk_is_clear(store.root):
         path = _path(plan.overrides, store)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +115,7 @@ def finished(overrides: Sequence[str], store: Store) -> SweepReport | None:
     """
     start = time.monotonic()
     plan = _read(_path(overrides, store))
-    if plan is None or plan.basis is None or plan.basis != basis(overrides):
+    if plan is None or plan.basis is None or plan.basis != basis(overrides, plan.files):
         return None
     records = [store.get(cell.id) for cell in plan.cells]
     done = [r for cell, r in zip(plan.cells, records, strict=True) if r is not None and cell.final(r)]
@@ -122,11 +124,15 @@ def finished(overrides: Sequence[str], store: Store) -> SweepReport | None:
     return SweepReport(len(done), len(done), time.monotonic() - start, tuple(done))
 
 
-def basis(overrides: Sequence[str]) -> str | None:
+def basis(overrides: Sequence[str], named: Iterable[str]) -> str | None:
     """Hash of all that decides which cells an override list stands for.
 
     That is the source and configuration of this package and of the current folder's ``conf``, the
-    versions of Python and of the packages that hold data, and the files that the overrides name.
+    versions of Python and of the packages that hold data, and size and time of the user's own files.
+
+    Args:
+        overrides: the command line.
+        named: files and folders with rows or cards.
 
     Returns:
         ``None`` where ``retry`` is asked for: then no sweep is finished before it starts.
@@ -141,10 +147,10 @@ def basis(overrides: Sequence[str]) -> str | None:
         digest.update(path.read_bytes())
     for override in overrides:
         digest.update(f"{override}\n".encode())
-        named = Path(override.partition("=")[2].strip("'\""))
-        if named.is_file():
-            facts = named.stat()
-            digest.update(f"{facts.st_size} {facts.st_mtime_ns}\n".encode())
+    for place in map(Path, named):
+        for path in sorted([place, *place.rglob("*")]):
+            facts = path.stat() if path.exists() else None
+            digest.update(f"{path} {facts and (facts.st_size, facts.st_mtime_ns)}\n".encode())
     return digest.hexdigest()
 
 
@@ -159,7 +165,8 @@ def _sources() -> Iterator[Path]:
 
 
 def _path(overrides: Sequence[str], store: Store) -> Path:
-    asked = sorted(o for o in overrides if not o.startswith("store="))
+    how = ("store=", "retry=", "hydra/launcher=", "hydra.launcher.", "+hydra.launcher.")
+    asked = sorted(o for o in overrides if not o.startswith(how))
     return store.root / "sweeps" / f"{sha256_json(asked)[:12]}.json"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..generators.spec import named_paths
 from ..metrics import get
 from ..results.record import USABLE, Record
 from ..results.store import Store
@@ -39,11 +40,16 @@ def pending(planned: Sequence[Planned], store: Store, retry: Retry) -> list[Plan
 def as_plan(planned: Sequence[Planned], overrides: Sequence[str]) -> Plan:
     """The plan to leave in the store; code or data from elsewhere leaves it without a basis."""
     cells = []
+    files: set[str] = set()
     ours = True
     for p in planned:
+        source = p.cell.config.get("source") or {}
+        card = {"card": p.cell.config.get("card")}
+        files.update(map(str, (path for named in (source, card) for path in named_paths(named))))
         cards = [get(name).card for name in p.metrics]
         ours &= p.cell.generator.target.startswith("synthward.") and not any("." in name for name in p.metrics)
-        ours &= str(p.cell.config.get("source", {}).get("_target_", "")).startswith("synthward.")
+        ours &= str(source.get("_target_", "")).startswith("synthward.")
+        ours &= not named_paths(p.cell.generator.params)
         cells.append(
             PlannedCell(
                 id=p.cell.id,
@@ -52,7 +58,13 @@ def as_plan(planned: Sequence[Planned], overrides: Sequence[str]) -> Plan:
                 limits=p.limits.model_dump(),
             )
         )
-    return Plan(overrides=tuple(overrides), basis=basis(overrides) if ours else None, cells=tuple(cells))
+    named = sorted(files)
+    return Plan(
+        overrides=tuple(overrides),
+        files=tuple(named),
+        basis=basis(overrides, named) if ours else None,
+        cells=tuple(cells),
+    )
 
 
 @dataclass

@@ -45,6 +45,7 @@ def run_sweep(config: DictConfig, context: HydraContext, task: TaskFunction, ove
     if config.retry not in ("none", "failed", "all"):
         raise UserError(f"retry={config.retry} is not known: choose none, failed or all")
     planned = _plan(_expand(config, context), config, context, store)
+    store.clear_work()
     todo = pending(planned, store, config.retry)
     before = len(planned) - len(todo)
     write_plan(as_plan(planned, overrides), store)
@@ -86,7 +87,8 @@ def _plan(jobs: Sequence[list[str]], config: DictConfig, context: HydraContext, 
     for overrides in jobs:
         plain = composer.compose(overrides)
         plain["generator"]["name"] = _display_name(plain["generator"], overrides)
-        metrics = tuple(plain["metrics"]["names"])
+        names = plain["metrics"]["names"]
+        metrics = (names,) if isinstance(names, str) else tuple(names)
         for name in metrics:
             get(name)
         cell = plan_cell(plain)

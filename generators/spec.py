@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Self
@@ -85,11 +86,24 @@ class GeneratorSpec(Frozen):
             raise UserError(f"generator '{self.name}' refuses its settings: {_one_line(error)}") from None
 
     def version(self) -> str:
-        """The declared version, or a hash of the source for a class that declares none."""
+        """The declared version, or a hash of the source for a class that declares none.
+
+        The content of files that the parameters name, such as rows made elsewhere, is part of it.
+        """
         found = self.resolve()
-        if found.version is not None:
-            return found.version
-        return "source-" + hashlib.sha256(Path(inspect.getfile(found)).read_bytes()).hexdigest()[:12]
+        declared = found.version or f"source-{_sha256(Path(inspect.getfile(found)))}"
+        return "+".join([declared, *(f"file-{_sha256(path)}" for path in named_paths(self.params) if path.is_file())])
+
+
+def named_paths(settings: Mapping[str, Any]) -> list[Path]:
+    """The files and folders that exist among the values of settings."""
+    texts = (value for value in settings.values() if isinstance(value, str) and set(value) & set("/."))
+    return [path for path in map(Path, texts) if path.exists()]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def _one_line(error: Exception) -> str:

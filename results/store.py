@@ -131,6 +131,8 @@ class Store:
         sealed = record.sealed()
         with full_disk_is_clear(self.root):
             folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.glob(f".{RECORD_NAME}-*"):  # of a process that was killed while it wrote
+                left.unlink()
             for name in (TABLE_NAME, LOG_NAME):
                 if produced is not None and (produced / name).exists():
                     os.replace(produced / name, folder / name)
@@ -194,6 +196,12 @@ class Store:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def clear_work(self) -> None:
+        """Remove what killed processes left in ``work/`` of cells that no process holds."""
+        for left in list((self.root / "work").glob("*")):
+            if not self.running(left.name.partition("-")[0]):
+                shutil.rmtree(left, ignore_errors=True)
 
     def quarantined(self) -> list[str]:
         """Names of the folders set aside because a record or a table did not verify."""
