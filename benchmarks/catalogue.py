@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -12,25 +14,43 @@ import yaml
 GROUPS = {"datasets": "dataset", "generators": "generator", "experiments": "experiment"}
 
 
-def configs(group: str) -> dict[str, dict[str, Any]]:
-    """All configs of a group by name, those of the current folder's ``conf`` first.
+def configs(group: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """All configs of a group by name; one in the current folder's ``conf`` hides the package's own.
 
     Args:
         group: ``dataset``, ``generator`` or ``experiment``.
 
     Returns:
-        Name to the config's content, sorted by name; interpolations are left as they stand.
+        Name to the config's content, interpolations as they stand; and name to the reason why a config
+        cannot be read. Both sorted by name.
     """
-    found: dict[str, dict[str, Any]] = {}
+    sources: dict[str, Callable[[], Any]] = {}
     for folder in (Path(str(files("synthward.conf"))), Path.cwd() / "conf"):
-        for path in sorted((folder / group).glob("*.yaml")):
-            found[path.stem] = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER) or {}
+        for path in (folder / group).glob("*.yaml"):
+            sources[path.stem] = partial(_read, path)
     for plugin in entry_points(group=f"synthward.{group}s"):
         if group == "generator":
-            found[plugin.name] = {"name": plugin.name, "_target_": plugin.value.replace(":", ".")}
+            sources[plugin.name] = partial(dict, name=plugin.name, _target_=plugin.value.replace(":", "."))
         else:
-            found[plugin.name] = plugin.load()
-    return dict(sorted(found.items()))
+            sources[plugin.name] = plugin.load
+    found: dict[str, dict[str, Any]] = {}
+    unreadable: dict[str, str] = {}
+    for name, load in sorted(sources.items()):
+        try:
+            config = load()
+        except Exception as error:  # a plugin may raise anything when it is imported
+            unreadable[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            continue
+        if isinstance(config, dict):
+            found[name] = config
+        else:
+            unreadable[name] = "it is no mapping of keys to values"
+    return found, unreadable
+
+
+def _read(path: Path) -> Any:
+    with path.open(encoding="utf-8") as file:
+        return yaml.load(file, Loader=_LOADER) or {}
 
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ..generators import missing_requirement
@@ -40,10 +43,10 @@ def print_diagnosis() -> None:
         soft_wrap=True,
     )
     for conflict in conflicts():
-        console.print(f"[red]problem[/] {conflict}", highlight=False, soft_wrap=True)
+        console.print("[red]problem[/]", escape(conflict), highlight=False, soft_wrap=True)
     _print(console, "extra", {name: _extra(name) for name in EXTRAS})
-    _print(console, "generator", {name: _generator(config) for name, config in configs("generator").items()})
-    _print(console, "dataset", {name: _dataset(config) for name, config in configs("dataset").items()})
+    _print(console, "generator", _findings("generator", _generator))
+    _print(console, "dataset", _findings("dataset", _dataset))
 
 
 def conflicts() -> list[str]:
@@ -59,6 +62,12 @@ def conflicts() -> list[str]:
     ]
 
 
+def _findings(group: str, examine: Callable[[dict[str, Any]], tuple[bool, str]]) -> dict[str, tuple[bool, str]]:
+    readable, unreadable = configs(group)
+    findings = {name: examine(config) for name, config in readable.items()}
+    return dict(sorted((findings | {name: (False, reason) for name, reason in unreadable.items()}).items()))
+
+
 def _extra(name: str) -> tuple[bool, str]:
     try:
         return True, f"{EXTRAS[name]} {version(EXTRAS[name])}"
@@ -66,7 +75,7 @@ def _extra(name: str) -> tuple[bool, str]:
         return False, f"pip install 'synthward[{name}]'"
 
 
-def _generator(config: dict[str, object]) -> tuple[bool, str]:
+def _generator(config: dict[str, Any]) -> tuple[bool, str]:
     try:
         spec = GeneratorSpec.parse(config)
         generator = spec.resolve()
@@ -79,7 +88,7 @@ def _generator(config: dict[str, object]) -> tuple[bool, str]:
     return (False, reason) if reason else (True, f"may see: {generator.access}")
 
 
-def _dataset(config: dict[str, object]) -> tuple[bool, str]:
+def _dataset(config: dict[str, Any]) -> tuple[bool, str]:
     if "${path}" in str(config.get("source")):
         return True, "needs path=, the table on your disk"
     try:
@@ -96,6 +105,6 @@ def _print(console: Console, what: str, findings: dict[str, tuple[bool, str]]) -
     table.add_column(what)
     table.add_column(f"{sum(usable for usable, _ in findings.values())} of {len(findings)} usable", overflow="fold")
     for name, (usable, remark) in findings.items():
-        table.add_row("[green]yes[/]" if usable else "[red]no[/]", name, remark)
+        table.add_row("[green]yes[/]" if usable else "[red]no[/]", escape(name), escape(remark))
     console.print()
     console.print(table)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ..generators.spec import GeneratorSpec
@@ -23,7 +24,8 @@ def print_report(report: SweepReport) -> None:
     console = Console()
     counts = ", ".join(f"{n} {status}" for status, n in sorted(report.counts().items()))
     before = f", {report.before} of them done before" if report.before else ""
-    console.print(f"{report.total} cells{before}: {counts}; {duration(report.seconds)}", highlight=False)
+    cells = "1 cell" if report.total == 1 else f"{report.total} cells"
+    console.print(f"{cells}{before}: {counts}; {duration(report.seconds)}", highlight=False)
     _print_failures(console, report.records)
     for line in report.failures:
         console.print(f"  no record: {line}", markup=False, highlight=False, soft_wrap=True)
@@ -80,24 +82,34 @@ def print_listing(what: str) -> None:
         for name, metric in sorted(registry().items(), key=lambda item: (item[1].card.family, item[0])):
             card = metric.card
             better = f"near {card.ideal:g}" if card.direction == "target" and card.ideal is not None else card.direction
-            table.add_row(name, card.family, better, card.definition)
-    elif what == "generators":
+            table.add_row(name, card.family, better, escape(card.definition))
+        console.print(table)
+        return
+    readable, unreadable = configs(GROUPS[what])
+    if what == "generators":
         table = _table("generator", "may see", "class", "settings")
-        for name, config in configs("generator").items():
-            spec = GeneratorSpec.parse(config)
+        for name, config in readable.items():
+            try:
+                spec = GeneratorSpec.parse(config)
+                access = spec.resolve().access.value
+            except UserError as error:
+                unreadable[name] = str(error)
+                continue
             settings = " ".join(f"{k}={v}" for k, v in spec.params.items())
-            table.add_row(name, spec.resolve().access.value, spec.target, settings)
+            table.add_row(name, access, spec.target, escape(settings))
     elif what == "datasets":
         table = _table("dataset", "title", "domain", "task", "target", "sharing")
-        for name, config in configs("dataset").items():
+        for name, config in readable.items():
             fields = ("title", "domain", "task", "target", "sharing")
-            table.add_row(name, *(str(config.get(field) or "") for field in fields))
+            table.add_row(name, *(escape(str(config.get(field) or "")) for field in fields))
     else:
         table = _table("experiment", "sweeps")
-        for name, config in configs(GROUPS[what]).items():
+        for name, config in readable.items():
             params = config.get("hydra", {}).get("sweeper", {}).get("params", {})
-            table.add_row(name, "  ".join(f"{k}={v}" for k, v in params.items()))
+            table.add_row(name, "  ".join(escape(f"{k}={v}") for k, v in params.items()))
     console.print(table)
+    for name, reason in unreadable.items():
+        console.print(f"{name} cannot be used: {reason}", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_verdicts(target: str, params: Sequence[str]) -> int:
