@@ -9,13 +9,16 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra import initialize_config_module
+from hydra import version
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -37,7 +40,7 @@ from .sweeper import run_sweep, to_plain
 if TYPE_CHECKING:
     from .plans import SweepReport
 
-CONFIG_NAME = "config"
+CONFIG_NAME = "synthward"  # a common name could be that of a config in the user's own folder
 
 
 def sweep(overrides: Sequence[str]) -> SweepReport:
@@ -55,17 +58,12 @@ def sweep(overrides: Sequence[str]) -> SweepReport:
     """
     _register_plugins()
     _register_dotted(overrides)
-    own = Path.cwd() / "conf"
-    search = [f"hydra.searchpath=[file://{own}]"] if own.is_dir() and own != Path(__file__).parents[1] / "conf" else []
     register_parallel_backend("loky", partial(LokyBackend, initializer=_end_with, initargs=(os.getpid(),)))
-    GlobalHydra.instance().clear()
-    with initialize_config_module("synthward.conf", version_base="1.3", job_name="synthward"):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
+    with _hydra() as hydra:
 
         def compose(chosen: Iterable[str]) -> DictConfig:
             try:
-                return hydra.compose_config(CONFIG_NAME, [*search, *map(_opened, chosen)], RunMode.MULTIRUN)
+                return hydra.compose_config(CONFIG_NAME, [_opened(override) for override in chosen], RunMode.MULTIRUN)
             except ValueError as error:
                 if isinstance(error, OmegaConfBaseException):
                     raise
@@ -101,6 +99,24 @@ def run_job(config: DictConfig) -> str:
         plan_cell(plain), plain["metrics"]["names"], store, _worker(), parse_limits(plain["limits"]), plain["retry"]
     )
     return record.id
+
+
+@contextmanager
+def _hydra() -> Iterator[Hydra]:
+    """Hydra over the package's configs and, before them, those of the current folder's ``conf``.
+
+    Hydra's own way, ``hydra.searchpath``, is not seen by sweeps such as ``generator=glob(*)``.
+    """
+    version.setbase("1.3")
+    places = create_config_search_path("pkg://synthward.conf")
+    own = Path.cwd() / "conf"
+    if own.is_dir() and own != Path(__file__).parents[1] / "conf":
+        places.prepend("current folder", f"file://{own}", anchor="main")
+    GlobalHydra.instance().clear()
+    try:
+        yield Hydra.create_main_hydra2("synthward", places)
+    finally:
+        GlobalHydra.instance().clear()
 
 
 @cache
