@@ -18,17 +18,17 @@ from synthward.generators.spec import GeneratorSpec
 
 # Settings under which a model trains in seconds; the contract does not depend on them.
 TINY = {
-    "adsgan": {"n_iter": 50},
+    "adsgan": {"n_iter": 30},
     "arf": {"num_trees": 10},
     "copulagan": {"epochs": 2},
     "ctgan": {"epochs": 2},
     "ctgan_300": {"epochs": 2},
     "ctgan_3000": {"epochs": 2},
-    "ddpm": {"n_iter": 1500, "num_timesteps": 100},
-    "dpgan": {"n_iter": 50, "epsilon": 100.0},
+    "ddpm": {"n_iter": 1000, "num_timesteps": 100},
+    "dpgan": {"n_iter": 10, "epsilon": 20.0},
     "nflow": {"n_iter": 50},
     "pategan": {"n_iter": 1, "generator_n_iter": 50},
-    "rtvae": {"n_iter": 50},
+    "rtvae": {"n_iter": 20},
     "tvae": {"epochs": 5},
     "tvae_300": {"epochs": 5},
 }
