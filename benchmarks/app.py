@@ -28,6 +28,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import LokyBackend
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from ..metrics.base import did_you_mean
 from ..results.errors import UserError
@@ -80,6 +81,8 @@ def sweep(overrides: Sequence[str]) -> SweepReport:
             raise UserError(
                 _explain(error, lambda: compose(o for o in overrides if o.partition("=")[0] in groups))
             ) from None
+        except YAMLError as error:
+            raise UserError(f"a config is no valid YAML: {' '.join(str(error).split())}") from None
         except TerminatedWorkerError:
             raise UserError(
                 "a worker process was killed from outside, perhaps for lack of memory: what is recorded is safe, "

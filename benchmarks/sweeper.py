@@ -45,6 +45,8 @@ def run_sweep(config: DictConfig, context: HydraContext, task: TaskFunction, ove
     if config.retry not in ("none", "failed", "all"):
         raise UserError(f"retry={config.retry} is not known: choose none, failed or all")
     planned = _plan(_expand(config, context), config, context, store)
+    if not planned:
+        raise UserError("the sweep has no cell: one of its axes is empty")
     store.clear_work()
     todo = pending(planned, store, config.retry)
     before = len(planned) - len(todo)

@@ -110,7 +110,7 @@ class Store:
                 raise DamagedRecordError(f"the record in {cell_id} is that of {record.id}")
             if record.artifact is not None:
                 self._verify(cell_id, record.artifact)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except DamagedRecordError:
             self._set_aside(cell_id)

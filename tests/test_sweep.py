@@ -9,6 +9,7 @@ import yaml
 from command import contents, records, swept, synthward
 from conftest import small_table
 from synthward.benchmarks import app, sweeper
+from synthward.results.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 
@@ -173,7 +174,8 @@ def test_experiments_expand_to_the_grid_that_they_declare(tmp_path, monkeypatch,
         return []
 
     monkeypatch.setattr(sweeper, "_plan", plan)
-    app.sweep([f"experiment={experiment}", f"store={tmp_path}"])
+    with pytest.raises(UserError, match="no cell"):
+        app.sweep([f"experiment={experiment}", f"store={tmp_path}"])
     sizes = [
         len(range(*map(int, re.findall(r"\d+", v)))) if "range" in v else v.count(",") + 1 for v in declared.values()
     ]
