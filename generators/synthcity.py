@@ -120,7 +120,8 @@ class ARF(Plugin):
 
     Attributes:
         num_trees: trees of each forest.
-        delta: tolerance: training ends when the out-of-bag accuracy is below .5 + ``delta``.
+        delta: tolerance: training ends when the out-of-bag accuracy is below .5 + ``delta``; synthcity
+            takes whole numbers only, so that any but 0 ends it at once.
         max_iters: most rounds of the adversarial loop.
         early_stop: whether to end when a round brings no gain.
         min_node_size: fewest rows of a leaf.
@@ -130,7 +131,7 @@ class ARF(Plugin):
     preload = (f"synthcity.plugins.{module}",)
 
     num_trees: int = 30
-    delta: float = 0
+    delta: int = 0
     max_iters: int = 10
     early_stop: bool = True
     min_node_size: int = 5
@@ -167,6 +168,10 @@ class DDPM(Plugin):
 
     def _parameters(self, classifies: bool) -> dict[str, Any]:
         return super()._parameters(classifies) | {"is_classification": classifies}
+
+    def details(self) -> dict[str, Any]:
+        losses = [] if self._empty else self._plugin.loss_history["loss"]
+        return {"final_loss": float(losses.iloc[-1])} if len(losses) else {}
 
 
 @dataclass(eq=False)

@@ -150,6 +150,13 @@ def test_filled_gaps_hold_known_values_of_one_row():
     assert set(coded["c"]) <= {1.0, 2.0, 3.0}
 
 
+def test_filling_keeps_the_distribution():
+    table = pd.DataFrame({"a": [*range(300), *[np.nan] * 300]})
+    filled = MissingCodec.learn(table).encode(table, np.random.default_rng(1))["a"].iloc[300:]
+    assert filled.nunique() > 150
+    assert abs(filled.mean() - 149.5) < 15
+
+
 # SDV
 
 
@@ -175,6 +182,19 @@ def test_sdv_places_missing_values_by_the_seed():
     masks = [generator.sample(200, seed)["albumin"].isna().to_numpy() for seed in (1, 1, 2)]
     assert (masks[0] == masks[1]).all()
     assert (masks[0] != masks[2]).any()
+
+
+def test_sdv_does_not_notice_what_was_fitted_before_it():
+    """Its transformers fit from a state that the whole process shares."""
+    from rdt.transformers.base import BaseTransformer
+
+    schema, split = specimen()
+    view = TrainView(schema, split, Access.ROWS)
+    tables = []
+    for _ in range(2):
+        tables.append(CTGAN(epochs=1).fit(view, 1).sample(50, 1))
+        BaseTransformer.INITIAL_FIT_STATE.random_sample(1000)
+    pd.testing.assert_frame_equal(*tables)
 
 
 def test_sdv_tells_epochs_and_losses():
@@ -206,6 +226,12 @@ def test_sdv_names_a_wrong_setting(generator, message):
     with pytest.raises(UserError) as caught:
         generator.fit(TrainView(schema, split, Access.ROWS), 1)
     assert message in str(caught.value)
+
+
+def test_ddpm_tells_its_loss():
+    schema, split = specimen()
+    generator = DDPM(n_iter=100, num_timesteps=10).fit(TrainView(schema, split, Access.ROWS), 1)
+    assert generator.details()["final_loss"] > 0
 
 
 # SMOTE
