@@ -35,7 +35,7 @@ UNSUPPORTED = {
     "aim": "synthcity's AIM fails on the column types that its own encoder makes",
     "decaf": "synthcity's DECAF needs a torchvision that fits an older torch",
     "goggle": "synthcity's GOGGLE needs dgl, which has no release for this torch",
-    "great": "synthcity's GReaT fetches a language model from a hub, and cells run without a network",
+    "great": "synthcity's GReaT fetches a language model from a hub, but cells run without a network",
 }
 
 
@@ -170,8 +170,9 @@ class DDPM(Plugin):
         return super()._parameters(classifies) | {"is_classification": classifies}
 
     def details(self) -> dict[str, Any]:
-        losses = [] if self._empty else self._plugin.loss_history["loss"]
-        return {"final_loss": float(losses.iloc[-1])} if len(losses) else {}
+        if self._empty or self._plugin.loss_history.empty:
+            return {}
+        return {"final_loss": float(self._plugin.loss_history["loss"].iloc[-1])}
 
 
 @dataclass(eq=False)
