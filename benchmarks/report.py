@@ -16,7 +16,7 @@ from ..results.record import USABLE, Record
 from ..results.store import Store
 from .catalogue import GROUPS, configs
 from .plans import SweepReport, read_plans
-from .sweep import duration
+from .progress import duration
 
 
 def print_report(report: SweepReport) -> None:
@@ -53,7 +53,7 @@ def print_status(store: Store) -> int:
         records: list[Record] = []
         for cell in plan.cells:
             record = store.get(cell.id)
-            if record is not None and cell.measured(record):
+            if record is not None and cell.done(record):
                 counts[record.status.value] += 1
                 records.append(record)
             else:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..generators import missing_requirement
 from ..metrics import get
@@ -14,16 +14,16 @@ from ..results.record import USABLE, Artifact, Measurement, Phase, Record, Statu
 from ..results.store import LOG_NAME, TABLE_NAME, Store, full_disk_is_clear, sha256_file
 from .cell import Cell, Limits
 from .isolation import Exit, Worker
+from .pending import Measure, Retry, unmeasured, wants_table
 from .provenance import provenance
 from .stages import (
     EVALUATE_PRELOAD,
     GENERATE_PRELOAD,
+    MEASUREMENTS_NAME,
     OUTCOME_NAME,
     PHASE_NAME,
     read_measurements,
 )
-
-Retry = Literal["none", "failed", "all"]
 
 
 def run_cell(
@@ -37,7 +37,7 @@ def run_cell(
         store: where records are.
         worker: where stages run.
         limits: what a stage may use.
-        retry: ``failed`` runs a cell again that has no table; ``all`` runs every cell again.
+        retry: ``failed`` runs a cell again that has no table, and a metric that failed; ``all`` runs everything again.
 
     Returns:
         The cell's record as it now stands in the store. A cell that fails is a record too.
@@ -46,44 +46,20 @@ def run_cell(
         StoreFullError: the disk is full.
     """
     with store.lock(cell.id):
-        record = store.get(cell.id)
-        if record is None or wants_new_table(record, cell, limits, retry):
+        record = store.recover(cell.id)
+        if record is None or wants_table(record, limits.model_dump(), retry):
             record = _generate(cell, store, worker, limits)
-        lacking = unmeasured(record, metrics)
+        lacking = unmeasured(record, map(measure_of, metrics), limits.model_dump(), retry)
         if lacking:
-            record = _evaluate(record, lacking, cell, store, worker, limits)
+            names = [name for name in metrics if measure_of(name) in lacking]
+            record = _evaluate(record, names, cell, store, worker, limits)
         return record
 
 
-def is_done(cell: Cell, metrics: Sequence[str], store: Store, limits: Limits, retry: Retry) -> bool:
-    """Whether :func:`run_cell` would find nothing to do."""
-    record = store.get(cell.id)
-    return record is not None and not wants_new_table(record, cell, limits, retry) and not unmeasured(record, metrics)
-
-
-def wants_new_table(record: Record, cell: Cell, limits: Limits, retry: Retry) -> bool:
-    """Whether a recorded cell is to be generated again.
-
-    A failure is an answer and is kept, unless a new attempt can end otherwise: the limit it broke
-    has been raised since, or the library it lacked has been installed.
-    """
-    if retry == "all" or (retry == "failed" and record.status not in USABLE):
-        return True
-    if record.details.get("missing_requirement"):
-        return missing_requirement(cell.generator.resolve()) is None
-    return record.broke_a_limit_below(limits.model_dump())
-
-
-def unmeasured(record: Record, metrics: Sequence[str]) -> list[str]:
-    """Which of the metrics the record lacks, or has by an older version only."""
-    if record.status not in USABLE:
-        return []
-    present = {(m.metric, m.version) for m in record.measurements}
-
-    def card(name: str) -> tuple[str, int]:
-        return get(name).card.name, get(name).card.version
-
-    return [name for name in metrics if card(name) not in present]
+def measure_of(name: str) -> Measure:
+    """Name and version of a metric's card, by the name or dotted path it is asked for."""
+    card = get(name).card
+    return card.name, card.version
 
 
 def _job(cell: Cell) -> dict[str, Any]:
@@ -191,22 +167,37 @@ def _evaluate(
     measured: dict[str, list[Measurement]] = {}
     while left := [name for name in metrics if name not in measured]:
         with store.workspace(cell.id) as folder:
-            seconds = limits.evaluate_seconds * len(left)
             with full_disk_is_clear(store.root):
-                ended = worker.run("evaluate", {**job, "metrics": left}, folder, seconds, limits.memory_mb)
+                ended = worker.run(
+                    "evaluate",
+                    {**job, "metrics": left},
+                    folder,
+                    limits.evaluate_seconds,
+                    limits.memory_mb,
+                    steps=folder / MEASUREMENTS_NAME,
+                )
             measured |= dict(zip(left, read_measurements(folder), strict=False))
             unfinished = [name for name in left if name not in measured]
-            if unfinished:
-                if ended.status in (Status.OK, Status.CRASHED) and not (folder / PHASE_NAME).exists():
-                    reason = _last_line(folder / LOG_NAME) or ended.message
-                    measured |= {name: [_failed(name, Status.ERROR, reason)] for name in unfinished}
-                else:
-                    measured[unfinished[0]] = [_failed(unfinished[0], ended.status, ended.message)]
+            if unfinished and (folder / PHASE_NAME).exists():
+                status = ended.status if ended.status is not Status.OK else Status.CRASHED
+                reason = ended.message or "the metric ended its process"
+                measured[unfinished[0]] = [_failed(unfinished[0], status, reason)]
+            elif unfinished:  # it did not get as far as the first metric
+                reason = ended.message or _last_line(folder / LOG_NAME)
+                measured |= {name: [_failed(name, Status.ERROR, reason)] for name in unfinished}
     new_cards = {get(name).card.name: get(name).card for name in metrics}
     kept = [m for m in record.measurements if m.metric not in new_cards]
     new = [m for name in metrics for m in measured[name]]
     cards = {**record.cards, **new_cards}
-    return store.put(record.model_copy(update={"measurements": (*kept, *new), "cards": cards}))
+    return store.put(
+        record.model_copy(
+            update={
+                "measurements": (*kept, *new),
+                "cards": cards,
+                "limits": {**limits.model_dump(), "generate_seconds": record.limits["generate_seconds"]},
+            }
+        )
+    )
 
 
 def _failed(name: str, status: Status, reason: str) -> Measurement:

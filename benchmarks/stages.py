@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..generators import TrainView, missing_requirement
+from ..generators import Access, TrainView, missing_requirement
 from ..generators.spec import GeneratorSpec
 from ..results.record import Measurement, Phase, Status, canonical_json
 from ..results.store import DISK_FULL, TABLE_NAME, write_atomically
 from .dataset import Protocol
 from .schema import TableError, TableSchema
 from .seeds import derive
-from .sources import load_dataset
+from .sources import forget_loaded, load_dataset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def generate(job: Mapping[str, Any], folder: Path) -> None:
     except MemoryError as error:
         outcome = {"status": Status.OOM, "message": f"MemoryError: {error}"}
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
+        if progress.phase is Phase.STORE and isinstance(error, OSError) and error.errno in DISK_FULL:
             raise  # says nothing of the generator: the runner stops instead of recording it
         traceback.print_exc()
         outcome = {"status": Status.ERROR, "message": _one_line(error)}
@@ -88,19 +88,17 @@ def _generate(job: Mapping[str, Any], folder: Path, progress: _Progress) -> dict
         absent = missing_requirement(kind)
         if absent is not None:
             return {"status": Status.UNSUPPORTED, "message": absent}
-        dataset = _load(job)
-        split = dataset.split(Protocol(**job["protocol"]))
+        view = _view(job, kind.access)
         generator = spec.build()
-        reason = generator.supports(dataset.schema)
+        reason = generator.supports(view.schema)
         if reason is not None:
             return {"status": Status.UNSUPPORTED, "message": reason}
-        view = TrainView(dataset.schema, split, kind.access)
     with progress(Phase.FIT):
         generator.fit(view, derive(job["seed"], "generator", "fit"))
     with progress(Phase.SAMPLE):
         produced = generator.sample(job["rows"], derive(job["seed"], "generator", "sample"))
     with progress(Phase.CHECK):
-        table = checked(produced, dataset.schema, job["rows"])
+        table = checked(produced, view.schema, job["rows"])
         details = {"shown_rows": view.shown} if view.shown else {}
         details |= json.loads(canonical_json(generator.details()))
     with progress(Phase.STORE):
@@ -110,6 +108,16 @@ def _generate(job: Mapping[str, Any], folder: Path, progress: _Progress) -> dict
         outcome |= {"status": Status.PARTIAL, "message": f"{len(table)} of {job['rows']} rows"}
     progress.phase = Phase.DONE
     return outcome
+
+
+def _view(job: Mapping[str, Any], access: Access) -> TrainView:
+    """The generator's view; apart, so that no other table stays within its reach.
+
+    The view is a contract between honest parties, and no sandbox against hostile code.
+    """
+    dataset = _load(job)
+    forget_loaded()
+    return TrainView(dataset.schema, dataset.split(Protocol(**job["protocol"])), access)
 
 
 def checked(produced: Any, schema: TableSchema, rows: int) -> pd.DataFrame:
@@ -133,6 +141,8 @@ def checked(produced: Any, schema: TableSchema, rows: int) -> pd.DataFrame:
         table = schema.canonical(produced)
     except TableError as error:
         raise BrokenContractError(str(error)) from None
+    except TypeError as error:  # values that are no scalars, such as lists
+        raise BrokenContractError(f"the table holds values that cannot be read: {error}") from None
     if table.empty:
         raise BrokenContractError("sample() returned no rows")
     for column in schema.columns:
@@ -209,7 +219,7 @@ def _evaluation(job: Mapping[str, Any]) -> Evaluation:
 
 def _load(job: Mapping[str, Any]) -> Dataset:
     dataset = load_dataset(job["dataset"])
-    if dataset.fingerprint() != job["fingerprint"]:
+    if dataset.fingerprint != job["fingerprint"]:
         raise BrokenContractError("the dataset changed while the sweep was running: start the sweep again")
     return dataset
 

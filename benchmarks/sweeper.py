@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
-from ..metrics import get
+from ..generators.spec import named_paths
 from ..results.errors import UserError
 from ..results.store import Store
 from .cell import parse_limits, plan_cell
-from .plans import SweepReport, write_plan
-from .sweep import Planned, as_plan, pending, progress
+from .pending import is_complete
+from .plans import Plan, PlannedCell, SweepReport, basis, write_plan
+from .progress import progress
+from .runner import measure_of
 
 
 def run_sweep(config: DictConfig, context: HydraContext, task: TaskFunction, overrides: Sequence[str]) -> SweepReport:
@@ -48,14 +51,19 @@ def run_sweep(config: DictConfig, context: HydraContext, task: TaskFunction, ove
     if not planned:
         raise UserError("the sweep has no cell: one of its axes is empty")
     store.clear_work()
-    todo = pending(planned, store, config.retry)
+    cells = [p.facts for p in planned]
+    todo = [
+        p for p in planned if not is_complete(store.get(p.facts.id), p.facts.measures, p.facts.limits, config.retry)
+    ]
     before = len(planned) - len(todo)
-    write_plan(as_plan(planned, overrides), store)
+    files = sorted(frozenset().union(*(p.files for p in planned)))
+    ground = basis(overrides, files) if all(p.ours for p in planned) else None
+    write_plan(Plan(overrides=tuple(overrides), files=tuple(files), basis=ground, cells=tuple(cells)), store)
     failures: list[str] = []
     if todo:
-        with progress(todo, before, store, Console(stderr=True)):
+        with progress([p.facts for p in todo], before, store, Console(stderr=True)):
             failures = _launch(todo, config, context, task)
-    found = (store.get(p.cell.id) for p in planned)
+    found = (store.get(cell.id) for cell in cells)
     records = tuple(record for record in found if record is not None)
     return SweepReport(len(planned), before, time.monotonic() - start, records, tuple(failures))
 
@@ -70,38 +78,78 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     return plain
 
 
+@dataclass(frozen=True)
+class _Planned:
+    """One cell of a sweep, what the store is told of it, and the overrides of the job that runs it.
+
+    Attributes:
+        facts: the cell as it stands in the plan.
+        files: files and folders of the user that the cell depends on.
+        ours: whether all code and data that make the cell are this package's.
+        overrides: of the job.
+    """
+
+    facts: PlannedCell
+    files: frozenset[str]
+    ours: bool
+    overrides: tuple[str, ...]
+
+
 def _expand(config: DictConfig, context: HydraContext) -> list[list[str]]:
     """All jobs of the grid, as lists of overrides, in Hydra's order."""
     # Imported late: Hydra loads its plugin modules anew when it first looks for plugins.
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-    arguments = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-    arguments += config.hydra.overrides.task
+    # Unresolved: `split_seed=${seed}` on the command line is for each job to resolve.
+    params = OmegaConf.to_container(config.hydra.sweeper.params or OmegaConf.create({}), resolve=False)
+    task = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    assert isinstance(params, dict)
+    assert isinstance(task, list)
+    arguments = [*(f"{key!s}={value!s}" for key, value in params.items()), *map(str, task)]
     overrides = OverridesParser.create(config_loader=context.config_loader).parse_overrides(arguments)
     jobs: list[list[str]] = BasicSweeper.split_arguments(overrides, None)[0]
     return jobs
 
 
-def _plan(jobs: Sequence[list[str]], config: DictConfig, context: HydraContext, store: Store) -> list[Planned]:
+def _plan(jobs: Sequence[list[str]], config: DictConfig, context: HydraContext, store: Store) -> list[_Planned]:
     """Plan all jobs; two that lead to the same cell become one that measures what both ask for."""
-    planned: dict[str, Planned] = {}
+    planned: dict[str, _Planned] = {}
+    metrics: dict[str, tuple[str, ...]] = {}
     composer = _Composer(config, context)
     for overrides in jobs:
         plain = composer.compose(overrides)
         plain["generator"]["name"] = _display_name(plain["generator"], overrides)
-        names = plain["metrics"]["names"]
-        metrics = (names,) if isinstance(names, str) else tuple(names)
-        for name in metrics:
-            get(name)
         cell = plan_cell(plain)
-        if cell.id in planned:
-            earlier = planned[cell.id].metrics
-            metrics = (*earlier, *(m for m in metrics if m not in earlier))
+        names = (*metrics.get(cell.id, ()), *_metric_names(plain["metrics"]))
+        metrics[cell.id] = names = tuple(dict.fromkeys(names))
+        facts = PlannedCell(
+            id=cell.id,
+            label=cell.label,
+            measures=tuple(map(measure_of, names)),
+            limits=parse_limits(plain["limits"]).model_dump(),
+        )
+        source = cell.config.get("source") or {}
+        files = map(str, [*named_paths(source), *named_paths({"card": cell.config.get("card")})])
+        ours = str(source.get("_target_")).startswith("synthward.") and cell.generator.target.startswith("synthward.")
+        ours &= not named_paths(cell.generator.params) and not any("." in name for name in names)
         named = f"generator.name={_quoted(plain['generator']['name'])}"
-        asked = f"metrics.names=[{','.join(map(_quoted, metrics))}]"
+        asked = f"metrics.names=[{','.join(map(_quoted, names))}]"
         job = (*overrides, named, asked, f"store={_quoted(str(store.root))}")
-        planned[cell.id] = Planned(cell, metrics, parse_limits(plain["limits"]), job)
+        planned[cell.id] = _Planned(facts, frozenset(files), ours, job)
     return list(planned.values())
+
+
+def _metric_names(config: Any) -> list[str]:
+    """The names that a ``metrics`` group asks for.
+
+    Raises:
+        UserError: they are no list of names.
+    """
+    names = config.get("names") if isinstance(config, dict) else None
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError("metrics.names takes a list of metrics, such as metrics.names=[ks_complement,tstr_f1]")
+    return names
 
 
 class _Composer:
@@ -143,7 +191,7 @@ class _Composer:
         return tuple(files), values
 
 
-def _launch(todo: Sequence[Planned], config: DictConfig, context: HydraContext, task: TaskFunction) -> list[str]:
+def _launch(todo: Sequence[_Planned], config: DictConfig, context: HydraContext, task: TaskFunction) -> list[str]:
     """Hand the jobs to the launcher; returns one line for each job that ended without a record."""
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
     results = launcher.launch([list(p.overrides) for p in todo], initial_job_idx=0)
@@ -152,7 +200,7 @@ def _launch(todo: Sequence[Planned], config: DictConfig, context: HydraContext, 
         if result.status is JobStatus.FAILED:
             error: Any = result._return_value
             text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-            failures.append(f"{p.cell.label}: {text}")
+            failures.append(f"{p.facts.label}: {text}")
     return failures
 
 

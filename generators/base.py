@@ -23,7 +23,7 @@ class Access(StrEnum):
     STATISTICS = "statistics"  # and summary statistics of the train rows
     EXAMPLES = "examples"  # and some train rows, each of them logged
     ROWS = "rows"  # and all train rows
-    REFERENCE = "reference"  # and the control rows: reference rows of the board, never competitors
+    REFERENCE = "reference"  # and the control rows: for the reference generator `real` alone
 
 
 TIERS = tuple(Access)
@@ -123,6 +123,7 @@ class Generator(ABC):
         access: what the generator may see; the view holds nothing beyond it.
         version: raised on any change of the output. Without one, a hash of the module's source
             stands in, so that an edited generator of your own is run again.
+        reference: whether its row is there to read the others by, and never a competitor.
         missing: whether missing values are ``reproduced``, or the generator declares that it
             leaves none (``imputed``).
         requires: top-level modules that must be importable.
@@ -132,6 +133,7 @@ class Generator(ABC):
 
     access: ClassVar[Access] = Access.ROWS
     version: ClassVar[str | None] = None
+    reference: ClassVar[bool] = False
     missing: ClassVar[Missing] = "reproduced"
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str | None] = None

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 
 class Real(Generator):
-    """Emits rows of the control part: what a perfect generator would give."""
+    """Emits rows of the control part: what a perfect generator would give.
+
+    It is the ceiling of fidelity and utility. In privacy it stands as near to control as ``copy`` stands
+    to train, and says nothing.
+    """
 
     access = Access.REFERENCE
+    reference = True
     version: ClassVar[str | None] = "1"
 
     def fit(self, view: TrainView, seed: int) -> Self:
@@ -34,7 +39,8 @@ class Real(Generator):
 class Copy(Generator):
     """Emits the train rows themselves: faithful, useful, and without any privacy."""
 
-    access = Access.REFERENCE
+    access = Access.ROWS
+    reference = True
     version: ClassVar[str | None] = "1"
 
     def fit(self, view: TrainView, seed: int) -> Self:
@@ -48,7 +54,8 @@ class Copy(Generator):
 class Marginals(Generator):
     """Draws every column on its own from the train rows, missing values included."""
 
-    access = Access.REFERENCE
+    access = Access.ROWS
+    reference = True
     version: ClassVar[str | None] = "1"
 
     def fit(self, view: TrainView, seed: int) -> Self:
@@ -71,6 +78,7 @@ class Uniform(Generator):
     """
 
     access = Access.DESCRIPTION
+    reference = True
     version: ClassVar[str | None] = "1"
     missing = "imputed"
 

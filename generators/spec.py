@@ -91,14 +91,17 @@ class GeneratorSpec(Frozen):
         The content of files that the parameters name, such as rows made elsewhere, is part of it.
         """
         found = self.resolve()
-        declared = found.version or f"source-{_sha256(Path(inspect.getfile(found)))}"
+        declaring = next(c for c in found.__mro__ if "version" in vars(c))
+        # A version says nothing of what a subclass in another module makes of the class.
+        declared = found.version if declaring.__module__ == found.__module__ else None
+        declared = declared or f"source-{_sha256(Path(inspect.getfile(found)))}"
         return "+".join([declared, *(f"file-{_sha256(path)}" for path in named_paths(self.params) if path.is_file())])
 
 
 def named_paths(settings: Mapping[str, Any]) -> list[Path]:
-    """The files and folders that exist among the values of settings."""
-    texts = (value for value in settings.values() if isinstance(value, str) and set(value) & set("/."))
-    return [path for path in map(Path, texts) if path.exists()]
+    """The files and folders that exist among the settings ``path`` and ``card``."""
+    named = (settings.get(key) for key in ("path", "card"))
+    return [path for path in (Path(n).expanduser() for n in named if isinstance(n, str) and n) if path.exists()]
 
 
 def _sha256(path: Path) -> str:

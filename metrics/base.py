@@ -113,7 +113,8 @@ class Metric:
         if not reason:
             try:
                 result = self.function(evaluation)
-                values = [result] if isinstance(result, Value) else result
+                values = [result] if isinstance(result, Value) else list(result)
+                values = values or [Value(None, reason="the metric gave no value")]
             except Exception as error:  # a metric's failure is data, like a generator's
                 values = [Value(None, reason=f"{type(error).__name__}: {error}")]
                 status = Status.ERROR
@@ -212,6 +213,8 @@ def get(name: str) -> Metric:
             found = resolve_name(name)
         except (ImportError, AttributeError, ValueError) as error:
             raise UserError(f"metric '{name}' cannot be imported: {error}") from None
+        if isinstance(found, Metric) and found.card.name in registry():
+            raise UserError(f"metric '{name}' is called like one of ours, '{found.card.name}': rename it")
         if isinstance(found, Metric):
             return found
         raise UserError(f"'{name}' is not a metric: decorate the function with @metric")

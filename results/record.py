@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RECORD_VERSION = 1
+RECORD_VERSION: Final = 1
 
 
 class Status(StrEnum):
@@ -49,9 +49,9 @@ Family = Literal["fidelity", "utility", "privacy", "validity", "cost"]
 
 
 class Frozen(BaseModel):
-    """Base of all facts: immutable, and closed to unknown fields."""
+    """Base of all facts: immutable, closed to unknown fields, and without NaN or infinities."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class MetricCard(Frozen):
@@ -134,12 +134,16 @@ class DatasetFacts(Frozen):
 
 
 class GeneratorFacts(Frozen):
-    """Which generator, with which settings, and what it was allowed to see."""
+    """Which generator, with which settings, and what it was allowed to see.
+
+    A ``reference`` is there to read the others by, and never a competitor.
+    """
 
     name: str
     target: str
     version: str
     access: str
+    reference: bool = False
     params: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -160,7 +164,7 @@ class Record(Frozen):
     ``digest`` covers all other fields: a truncated or edited record does not verify.
     """
 
-    record_version: int = RECORD_VERSION
+    record_version: Literal[1] = RECORD_VERSION
     id: str
     track: str = "synthesis"
     identity: dict[str, Any]
@@ -202,14 +206,49 @@ class Record(Frozen):
         """The record as it is stored: indented, so that git can show what changed."""
         return json.dumps(self.content(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
-    def broke_a_limit_below(self, limits: Mapping[str, float]) -> bool:
-        """Whether the cell was stopped at a limit of time or memory that is lower than the one given."""
-        limit = {Status.TIMEOUT: "generate_seconds", Status.OOM: "memory_mb"}.get(self.status)
-        return limit is not None and self.limits.get(limit, 0.0) < limits[limit]
-
     def verifies(self) -> bool:
         """Whether the digest matches the content."""
         return self.digest == self.content_digest()
+
+    def contradiction(self) -> str:
+        """What in the record contradicts its identity, or an empty string.
+
+        Everything that a board says of a cell must follow from the identity that its id stands for.
+        """
+        generator = self.identity.get("generator")
+        if self.id != cell_id(self.identity):
+            return "its id is not that of its identity"
+        said = {
+            "dataset": self.dataset.fingerprint,
+            "track": self.track,
+            "seed": self.seed,
+            "rows": self.rows_requested,
+            "generator": {
+                "target": self.generator.target,
+                "version": self.generator.version,
+                "params": self.generator.params,
+            },
+        }
+        wrong = [key for key, value in said.items() if self.identity.get(key) != value]
+        if wrong or not isinstance(generator, dict) or not isinstance(self.identity.get("protocol"), dict):
+            return f"what it says of {', '.join(wrong) or 'the protocol'} is not what its identity says"
+        return next((found for m in self.measurements if (found := self._misfit(m))), "")
+
+    def _misfit(self, measurement: Measurement) -> str:
+        """Why a measurement does not fit the card of its metric, or an empty string."""
+        card = self.cards.get(measurement.metric)
+        if card is None or (card.name, card.version) != (measurement.metric, measurement.version):
+            return f"there is no card for its metric {measurement.metric}"
+        lower = -math.inf if card.lower is None else card.lower
+        upper = math.inf if card.upper is None else card.upper
+        if measurement.value is not None and not lower - 1e-9 <= measurement.value <= upper + 1e-9:
+            return f"its {measurement.metric} of {measurement.value:g} is out of bounds"
+        return ""
+
+
+def cell_id(identity: dict[str, Any]) -> str:
+    """Content address of a cell: the first 20 hex digits of its identity's SHA-256."""
+    return sha256_json(identity)[:20]
 
 
 def canonical_json(value: Any) -> str:

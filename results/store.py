@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from .errors import UserError
-from .record import Artifact, Record
+from .record import Record
 
 RECORD_NAME = "record.json"
 TABLE_NAME = "synthetic.parquet"
@@ -42,7 +42,7 @@ def read_record(path: Path) -> Record:
     """Read and verify one record.
 
     Raises:
-        DamagedRecordError: it is no record of this version, or its digest does not match.
+        DamagedRecordError: it is no record of this version, its digest does not match, or it contradicts itself.
         FileNotFoundError: there is no such file.
     """
     data = path.read_bytes()
@@ -52,8 +52,14 @@ def read_record(path: Path) -> Record:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"]) or "the whole"
         raise DamagedRecordError(f"{path} is no record: {place}: {first['msg']}") from None
-    if not record.verifies():
+    try:
+        verified = record.verifies()
+    except ValueError as error:  # a number that JSON cannot hold, where a field takes anything
+        raise DamagedRecordError(f"{path} is no record: {error}") from None
+    if not verified:
         raise DamagedRecordError(f"{path} was changed after it was written: its digest does not match")
+    if contradiction := record.contradiction():
+        raise DamagedRecordError(f"{path} contradicts itself: {contradiction}")
     return record
 
 
@@ -64,7 +70,7 @@ def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = 
         folder: a store, or a folder of published records.
         report: called with the reason for each file that is left out.
     """
-    for path in sorted(folder.rglob("*.json")):
+    for path in sorted(p for p in folder.rglob("*.json") if p.is_file()):
         parts = path.relative_to(folder).parts
         if parts[0] in ("quarantine", "sweeps", "work") or (parts[0] == "cells" and path.name != RECORD_NAME):
             continue
@@ -102,20 +108,27 @@ class Store:
         """The cell's record if it and its table verify.
 
         Returns:
-            ``None`` if there is no record. A damaged one is moved to ``quarantine/`` first.
+            ``None`` if there is none, or if it is just being written.
         """
         try:
-            record = read_record(self.folder(cell_id) / RECORD_NAME)
-            if record.id != cell_id:
-                raise DamagedRecordError(f"the record in {cell_id} is that of {record.id}")
-            if record.artifact is not None:
-                self._verify(cell_id, record.artifact)
+            return self._verified(cell_id)
+        except (FileNotFoundError, NotADirectoryError, DamagedRecordError):
+            return None
+
+    def recover(self, cell_id: str) -> Record | None:
+        """As :meth:`get`, but move a damaged record and its table to ``quarantine/``.
+
+        Call it under the cell's lock, where nobody else is writing.
+        """
+        try:
+            return self._verified(cell_id)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except DamagedRecordError:
-            self._set_aside(cell_id)
+            target = self.root / "quarantine" / f"{cell_id}-{uuid.uuid4().hex[:8]}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self.folder(cell_id), target)
             return None
-        return record
 
     def put(self, record: Record, produced: Path | None = None) -> Record:
         """Write a record, replacing an earlier one of the cell.
@@ -208,16 +221,15 @@ class Store:
         folder = self.root / "quarantine"
         return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
 
-    def _verify(self, cell_id: str, artifact: Artifact) -> None:
-        path = self.folder(cell_id) / TABLE_NAME
-        if not path.exists() or sha256_file(path) != artifact.sha256:
-            raise DamagedRecordError(f"{path} is not the table that was recorded")
-
-    def _set_aside(self, cell_id: str) -> None:
-        target = self.root / "quarantine" / f"{cell_id}-{uuid.uuid4().hex[:8]}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # another process was first
-            os.replace(self.folder(cell_id), target)
+    def _verified(self, cell_id: str) -> Record:
+        record = read_record(self.folder(cell_id) / RECORD_NAME)
+        if record.id != cell_id:
+            raise DamagedRecordError(f"the record in {cell_id} is that of {record.id}")
+        if record.artifact is not None:
+            path = self.folder(cell_id) / TABLE_NAME
+            if not path.exists() or sha256_file(path) != record.artifact.sha256:
+                raise DamagedRecordError(f"{path} is not the table that was recorded")
+        return record
 
 
 @contextlib.contextmanager
@@ -264,4 +276,4 @@ def sha256_file(path: Path) -> str:
 
 def _file_name(name: str) -> str:
     """A name from outside, safe as a part of a path."""
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name) or "_"
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:80] or "_"

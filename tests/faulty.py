@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from synthward.generators import Access, Generator
 
 
@@ -83,6 +82,18 @@ class Infinite(Fine):
         table = super().sample(n, seed).reset_index(drop=True)
         table.loc[3, "age"] = np.inf
         return table
+
+
+class Lists(Fine):
+    def sample(self, n, seed):
+        return super().sample(n, seed).assign(sex=[["f"]] * n)
+
+
+class OwnDiskFull(Fine):
+    """Fills a disk of its own, which says nothing of the store's."""
+
+    def sample(self, n, seed):
+        raise OSError(28, "No space left on device", "/dev/shm/x")
 
 
 class Unsupporting(Fine):

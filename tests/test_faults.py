@@ -1,5 +1,6 @@
 """Every fault of a generator becomes a status with a message, through the real child process."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -8,7 +9,6 @@ import time
 
 import psutil
 import pytest
-
 from synthward.benchmarks.cell import Limits, plan_cell
 from synthward.benchmarks.runner import run_cell
 from synthward.results.record import Phase, Status
@@ -40,7 +40,9 @@ def store(tmp_path):
         ("NoRows", Status.INVALID, Phase.CHECK, "sample() returned no rows"),
         ("Missing", Status.INVALID, Phase.CHECK, "column 'age' has 1 missing values, but the card allows none there"),
         ("Infinite", Status.INVALID, Phase.CHECK, "column 'age' has infinite values"),
+        ("Lists", Status.INVALID, Phase.CHECK, "the table holds values that cannot be read: unhashable type: 'list'"),
         ("Unsupporting", Status.UNSUPPORTED, Phase.LOAD, "only tables of the moon"),
+        ("OwnDiskFull", Status.ERROR, Phase.SAMPLE, "OSError: [Errno 28] No space left on device: '/dev/shm/x'"),
         ("Exits", Status.CRASHED, Phase.SAMPLE, "the process ended by itself with exit status 7"),
     ],
 )
@@ -156,13 +158,34 @@ def test_damage_is_found_set_aside_and_done_again(small_card, store, worker, dam
     else:
         path.write_bytes(b"\xff\x00[1, 2")
     assert store.get(cell.id) is None
-    assert len(store.quarantined()) == 1
+    assert store.quarantined() == []  # looking moves nothing: the cell might just be being written
     again = run_cell(cell, ["duplicates"], store, worker, LIMITS)
     assert [m.model_copy(update={"seconds": 0}) for m in again.measurements] == [
         m.model_copy(update={"seconds": 0}) for m in before.measurements
     ]
     assert again.artifact == before.artifact
     assert read_record(path) == again
+    assert len(store.quarantined()) == 1
+
+
+def test_a_failed_metric_is_measured_again_where_it_can_end_otherwise(small_card, store, worker):
+    cell = cell_of(small_card, "Fine")
+
+    def status(limits, retry="none"):
+        record = run_cell(cell, ["odd_metrics.slow", "odd_metrics.raises"], store, worker, limits, retry)
+        return {m.metric: (m.status, m.seconds) for m in record.measurements}
+
+    short = Limits(generate_seconds=60, evaluate_seconds=1, memory_mb=4096)
+    first = status(short)
+    assert [first[name][0] for name in ("slow", "raises")] == [Status.TIMEOUT, Status.ERROR]
+    assert status(short) == first
+    second = status(LIMITS)  # the limit was raised: the slow one alone is tried again
+    assert second["slow"][0] is Status.OK
+    assert second["raises"] == first["raises"]
+    stamp = (store.folder(cell.id) / "record.json").stat().st_mtime_ns
+    third = status(LIMITS, "failed")
+    assert third["slow"] == second["slow"]  # with its time: it was not measured again
+    assert (store.folder(cell.id) / "record.json").stat().st_mtime_ns > stamp
 
 
 def test_failures_are_kept_until_something_changed(small_card, store, worker, tmp_path):
@@ -189,14 +212,18 @@ def tiny_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def fill(path):
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 512)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root; CI runs as root")
 def test_a_full_disk_is_one_clear_line_and_keeps_what_was_done(small_card, tiny_disk, worker):
     store = Store(tiny_disk / "runs")
     first = run_cell(cell_of(small_card, "Fine"), ["duplicates"], store, worker, LIMITS)
     filler = tiny_disk / "filler"
-    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(b"x" * 512)
+    fill(filler)
     with pytest.raises(StoreFullError, match="free some space and run the same command again"):
         run_cell(cell_of(small_card, "Fine", seed=1), ["duplicates"], store, worker, LIMITS)
     assert [r.id for r in store.records()] == [first.id]

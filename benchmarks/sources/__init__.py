@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .extras import import_extra
-from .loading import build_dataset, load_dataset
+from .loading import build_dataset, forget_loaded, load_dataset
 
-__all__ = ["build_dataset", "import_extra", "load_dataset"]
+__all__ = ["build_dataset", "forget_loaded", "import_extra", "load_dataset"]

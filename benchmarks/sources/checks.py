@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from typing import TYPE_CHECKING
@@ -32,6 +33,25 @@ def check_names(table: pd.DataFrame, name: str) -> None:
             f"dataset '{name}' has {len(table)} row{'s' * (len(table) != 1)} and {len(names)} columns: "
             "too small to be split into train, control and test; give some hundred rows"
         )
+
+
+def check_known(role: str, name: str, column: str, columns: list[str]) -> None:
+    """Refuse a column that a table does not have.
+
+    Raises:
+        DatasetError: with the name that may have been meant, or those that there are.
+    """
+    if column in columns:
+        return
+    near = difflib.get_close_matches(column.lower(), [c.lower() for c in columns], n=1)
+    by_lower = {c.lower(): c for c in reversed(columns)}
+    hint = f"did you mean '{by_lower[near[0]]}'?" if near else f"it has {_shortened(columns)}"
+    raise DatasetError(f"{role}: '{column}' is not a column of dataset '{name}'; {hint}")
+
+
+def _shortened(columns: Iterable[str], limit: int = 12) -> str:
+    names = list(columns)
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def check_table(table: pd.DataFrame, card: DatasetCard) -> None:

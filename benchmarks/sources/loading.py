@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import json
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..dataset import Dataset, DatasetCard, DatasetError
-from .checks import check_names, check_table
+from .checks import check_known, check_names, check_table
+from .inference import infer_card, with_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
@@ -45,6 +45,11 @@ def load_dataset(config: Mapping[str, Any]) -> Dataset:
     return _load(text, _stamp(config))
 
 
+def forget_loaded() -> None:
+    """Empty the cache of this process."""
+    _load.cache_clear()
+
+
 def build_dataset(table: pd.DataFrame, config: Mapping[str, Any]) -> Dataset:
     """Make a dataset of a table in memory, with the same card and the same checks as ``load_dataset``.
 
@@ -69,8 +74,6 @@ def build_dataset(table: pd.DataFrame, config: Mapping[str, Any]) -> Dataset:
         if card.get("target") is not None:
             check_known("target", name, str(card["target"]), list(card["columns"]))
     else:
-        from ..describe import infer_card
-
         card = infer_card(table, card)
     parsed = DatasetCard.parse(with_task(card))
     canonical = parsed.schema_.canonical(table)
@@ -166,25 +169,6 @@ def _resolve(name: str, dotted: str) -> Callable[..., Any]:
     return found
 
 
-def check_known(role: str, name: str, column: str, columns: list[str]) -> None:
-    """Refuse a column that a table does not have.
-
-    Raises:
-        DatasetError: with the name that may have been meant, or those that there are.
-    """
-    if column in columns:
-        return
-    near = difflib.get_close_matches(column.lower(), [c.lower() for c in columns], n=1)
-    by_lower = {c.lower(): c for c in reversed(columns)}
-    hint = f"did you mean '{by_lower[near[0]]}'?" if near else f"it has {_shortened(columns)}"
-    raise DatasetError(f"{role}: '{column}' is not a column of dataset '{name}'; {hint}")
-
-
-def _shortened(columns: Iterable[str], limit: int = 12) -> str:
-    names = list(columns)
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
-
-
 def _without(card: Card, drop: list[str]) -> Card:
     """A card without some columns, and without the rules and sensitive columns that mention them."""
     gone = set(drop)
@@ -196,27 +180,3 @@ def _without(card: Card, drop: list[str]) -> Card:
         r for r in card.get("rules") or () if not gone & {r.get("left"), r.get("right"), *(r.get("when") or {})}
     ]
     return kept
-
-
-def with_task(card: Card) -> Card:
-    """Fill in task and positive class of a target where the card leaves them open."""
-    card = {k: v for k, v in card.items() if v is not None}
-    target = card.get("target")
-    column = (card.get("columns") or {}).get(target)
-    if target is None or not isinstance(column, dict) or card.get("task"):
-        return card
-    codes = [str(c) for c in column.get("codes") or ()]
-    if not codes:
-        return {**card, "task": "regression"}
-    if len(codes) != 2:
-        return {**card, "task": "multiclass"}
-    return {"positive": positive_code(codes), **card, "task": "binary"}
-
-
-POSITIVE = ("1", "yes", "y", "true", "positive", "pos", "dead", "died", "death", "event", "case", "present")
-
-
-def positive_code(codes: list[str]) -> str:
-    """Of two codes the one that names the event; the second one where neither does."""
-    named = [c for c in codes if c.strip().lower() in POSITIVE]
-    return named[0] if len(named) == 1 else codes[1]

@@ -1,4 +1,4 @@
-"""A sweep as a list of planned cells: what is pending, how it goes, how it ended."""
+"""How a sweep goes, as seen from the store: a bar with the time left, or a line a cell."""
 
 from __future__ import annotations
 
@@ -11,74 +11,25 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..generators.spec import named_paths
-from ..metrics import get
 from ..results.record import USABLE, Record
-from ..results.store import Store
-from .cell import Cell, Limits
-from .plans import Plan, PlannedCell, basis
-from .runner import Retry, is_done, unmeasured
+from ..results.store import RECORD_NAME, Store
+from .plans import PlannedCell
 
 POLL_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One cell of a sweep, with the metrics asked for and the overrides that lead to it."""
-
-    cell: Cell
-    metrics: tuple[str, ...]
-    limits: Limits
-    overrides: tuple[str, ...]
-
-
-def pending(planned: Sequence[Planned], store: Store, retry: Retry) -> list[Planned]:
-    """The cells that have something left to do."""
-    return [p for p in planned if not is_done(p.cell, p.metrics, store, p.limits, retry)]
-
-
-def as_plan(planned: Sequence[Planned], overrides: Sequence[str]) -> Plan:
-    """The plan to leave in the store; code or data from elsewhere leaves it without a basis."""
-    cells = []
-    files: set[str] = set()
-    ours = True
-    for p in planned:
-        source = p.cell.config.get("source") or {}
-        card = {"card": p.cell.config.get("card")}
-        files.update(map(str, (path for named in (source, card) for path in named_paths(named))))
-        cards = [get(name).card for name in p.metrics]
-        ours &= p.cell.generator.target.startswith("synthward.") and not any("." in name for name in p.metrics)
-        ours &= str(source.get("_target_", "")).startswith("synthward.")
-        ours &= not named_paths(p.cell.generator.params)
-        cells.append(
-            PlannedCell(
-                id=p.cell.id,
-                label=p.cell.label,
-                measures=tuple((card.name, card.version) for card in cards),
-                limits=p.limits.model_dump(),
-            )
-        )
-    named = sorted(files)
-    return Plan(
-        overrides=tuple(overrides),
-        files=tuple(named),
-        basis=basis(overrides, named) if ours else None,
-        cells=tuple(cells),
-    )
 
 
 @dataclass
 class _Watch:
     """Looks at the store while a launcher is busy, whichever launcher and on whichever machine."""
 
-    waiting: dict[str, Planned]
+    waiting: dict[str, PlannedCell]
     store: Store
     seen: dict[str, float] = field(default_factory=dict)
 
     def finished(self) -> Iterator[Record]:
         """Records that were completed since the last call."""
         for cell_id, planned in list(self.waiting.items()):
-            path = self.store.folder(cell_id) / "record.json"
+            path = self.store.folder(cell_id) / RECORD_NAME
             try:
                 changed = path.stat().st_mtime
             except FileNotFoundError:
@@ -87,19 +38,19 @@ class _Watch:
                 continue
             self.seen[cell_id] = changed
             record = self.store.get(cell_id)
-            if record is not None and not unmeasured(record, planned.metrics):
+            if record is not None and planned.done(record):
                 del self.waiting[cell_id]
                 yield record
 
 
 @contextmanager
-def progress(todo: Sequence[Planned], before: int, store: Store, console: Console) -> Iterator[None]:
+def progress(todo: Sequence[PlannedCell], before: int, store: Store, console: Console) -> Iterator[None]:
     """Show how a sweep goes: a bar with the time left on a terminal, a line a cell in a log."""
-    watch = _Watch({p.cell.id: p for p in todo}, store)
+    watch = _Watch({p.id: p for p in todo}, store)
     for p in todo:  # a cell that is run again shows its old record until the new one is there
-        path = store.folder(p.cell.id) / "record.json"
+        path = store.folder(p.id) / RECORD_NAME
         if path.exists():
-            watch.seen[p.cell.id] = path.stat().st_mtime
+            watch.seen[p.id] = path.stat().st_mtime
     start, total = time.monotonic(), len(todo)
     failed = 0
 
