@@ -9,25 +9,29 @@ The rules, which the page states too:
 * a competitor with a table in every such cell is complete and is compared; others stand apart;
 * a metric applies to a dataset if any generator has a value there; who lacks one of its cells is not
   compared on that metric;
+* a metric is shown by the card and the variant that most records carry: values by another card, outside
+  the card's bounds or too large to average are left out and listed;
 * seeds are averaged within a dataset first, so that every dataset weighs the same.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
 
 from ..results.errors import UserError
-from ..results.record import Status, canonical_json
+from ..results.record import USABLE, Family, Status, canonical_json
 from . import bootstrap
 from .board import Board, Column, DatasetTable, Kind, Mark, Row, Score, Section
+from .cards import headline_variants, judged, shown_cards
 from .failures import failures, holes
-from .frame import USABLE, by_section, frame, one_per_cell, protocol
-from .naming import is_reference, tier_order
+from .frame import MAX_MESSAGE, by_section, frame, one_per_cell, protocol, unfit
+from .naming import is_reference, plain, tier_order
 from .software import software
+from .text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
 
 DRAWS = 2000
 CELL = ["dataset", "split_seed", "seed"]
-FAMILIES = ("fidelity", "utility", "privacy", "validity", "cost")
+FAMILIES = get_args(Family)
 KINDS: tuple[Kind, ...] = ("complete", "reference", "incomplete")
 
 
@@ -54,11 +58,16 @@ def summarise(records: Iterable[Record], *, draws: int = DRAWS, seed: int = 0) -
         seed: seed of the bootstrap: the same records give the same board.
 
     Raises:
-        UserError: there is no record, or a record measures a metric without its card.
+        UserError: there is no record, or none that can be shown.
     """
-    kept = one_per_cell(records)
-    if not kept:
+    given = list(records)
+    if not given:
         raise UserError("there is no record to show: run a sweep first, for example `synthward sweep experiment=quick`")
+    faults = [(record, unfit(record)) for record in given]
+    left_out = tuple(sorted(plain(f"record {r.id} {fault}", MAX_MESSAGE) for r, fault in faults if fault))
+    kept = one_per_cell(record for record, fault in faults if not fault)
+    if not kept:
+        raise UserError(f"of {plural(len(given), 'record')} none can be shown; the first: {left_out[0]}")
     values = frame(kept)
     sections = [
         _Builder(group, values[values["section"] == key], draws, seed).section()
@@ -73,6 +82,7 @@ def summarise(records: Iterable[Record], *, draws: int = DRAWS, seed: int = 0) -
         statuses=dict(sorted(Counter(str(r.status) for r in kept).items())),
         draws=draws,
         seed=seed,
+        left_out=left_out,
         software=software(kept),
     )
 
@@ -81,7 +91,8 @@ class _Builder:
     """Builds one section from the records of one protocol and their part of the frame."""
 
     def __init__(self, records: Sequence[Record], values: pd.DataFrame, draws: int, seed: int) -> None:
-        self.values, self.draws, self.seed = values, draws, seed
+        self.cards = shown_cards(values)
+        self.values, self.draws, self.seed = judged(values, self.cards), draws, seed
         self.records = {record.id: record for record in records}
         cells = values.drop_duplicates("id")
         facts = {str(g): self.records[i].generator for g, i in zip(cells["generator"], cells["id"], strict=True)}
@@ -101,7 +112,7 @@ class _Builder:
         columns, scores = [], []
         values: dict[str, Floats] = {}
         for metric, card, variant in self._headlines():
-            chosen = self._choose(metric, card.version, variant)
+            chosen = self._choose(metric, variant)
             values[metric] = self._grid(chosen, "value").to_numpy(dtype=float)
             column, by_row = self._score(card, variant, values[metric])
             columns.append(column)
@@ -122,7 +133,7 @@ class _Builder:
             rows=tuple(sorted(rows, key=lambda r: KINDS.index(r.kind))),
             datasets=self._datasets(values),
             failures=failures(self.values),
-            holes=holes(self.values, {c.card.name: c.card.version for c in columns}),
+            holes=holes(self.values),
         )
 
     def _grid(self, part: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -139,31 +150,13 @@ class _Builder:
         return counted if counted.any() else tried
 
     def _headlines(self) -> list[tuple[str, MetricCard, str]]:
-        """Name, newest card and headline variant of every metric with a value, family by family."""
-        usable = self.values[self.values["value"].notna()].to_dict("records")
-        newest: dict[str, int] = {}
-        for m in usable:
-            newest[m["metric"]] = max(m["version"], newest.get(m["metric"], 0))
-        found: dict[str, tuple[MetricCard, list[str]]] = {}
-        for m in usable:
-            name = m["metric"]
-            if m["version"] == newest[name]:
-                found.setdefault(name, (self._card(m["id"], name), []))[1].append(m["variant"])
-        shown = [
-            (name, card, next((v for v in ("", "mean") if v in variants), variants[0]))
-            for name, (card, variants) in found.items()
-        ]
+        """Name, card and headline variant of every metric with a value, family by family."""
+        shown = [(name, self.cards[name], variant) for name, variant in headline_variants(self.values).items()]
         return sorted(shown, key=lambda s: FAMILIES.index(s[1].family))
 
-    def _card(self, record: str, metric: str) -> MetricCard:
-        cards = self.records[record].cards
-        if metric not in cards:
-            raise UserError(f"record {record} measures '{metric}' without its card: score that cell again")
-        return cards[metric]
-
-    def _choose(self, metric: str, version: int, variant: str) -> pd.DataFrame:
+    def _choose(self, metric: str, variant: str) -> pd.DataFrame:
         v = self.values
-        same = (v["metric"] == metric) & (v["version"] == version) & (v["variant"] == variant)
+        same = (v["metric"] == metric) & (v["variant"] == variant)
         return v[same & v["value"].notna()].drop_duplicates("id", keep="last")
 
     def _score(self, card: MetricCard, variant: str, values: Floats) -> tuple[Column, list[Score]]:

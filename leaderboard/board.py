@@ -41,8 +41,8 @@ class Column:
     """One headline metric of a section.
 
     Attributes:
-        card: the card of the newest version among the section's values.
-        variant: which of the metric's values is shown: ``""``, ``mean``, or else the first.
+        card: the card that most of the section's records carry.
+        variant: which of the metric's values is shown: the headline of most records.
         datasets: number of datasets in which the metric applies.
         basis: what the intervals of complete rows resample.
         compared: how many competitors have a value in all cells.
@@ -136,7 +136,7 @@ class Section:
         counted_datasets: datasets with a cell that counts.
         columns, rows, datasets: the tables.
         failures: cells without a table.
-        holes: values missing from cells that have a table.
+        holes: values missing from cells that have a table, or ruled out by their metric's card.
     """
 
     name: str
@@ -165,6 +165,7 @@ class Board:
         records, generators, datasets, seeds: how many there are.
         statuses: number of records by status.
         draws, seed: of the bootstrap.
+        left_out: why each record is left out that cannot be shown beside others.
         software: package to the versions that the records name.
     """
 
@@ -176,4 +177,5 @@ class Board:
     statuses: dict[str, int]
     draws: int
     seed: int
+    left_out: tuple[str, ...] = ()
     software: dict[str, tuple[str, ...]] = field(default_factory=dict)

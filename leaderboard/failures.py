@@ -6,13 +6,10 @@ import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from ..results.record import Phase
+from ..results.record import USABLE, Phase
 from .board import Failure
-from .frame import USABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
 
 
@@ -30,22 +27,15 @@ def failures(values: pd.DataFrame) -> tuple[Failure, ...]:
     )
 
 
-def holes(values: pd.DataFrame, newest: Mapping[str, int]) -> tuple[Failure, ...]:
-    """Values that are missing or partial in cells with a table, counted by dataset, metric, status and reason.
+def holes(values: pd.DataFrame) -> tuple[Failure, ...]:
+    """Values that are missing, partial or ruled out in cells with a table, by dataset, metric, status and reason.
 
     Args:
-        values: a frame, see :func:`synthward.leaderboard.frame.frame`.
-        newest: version of each metric on the board; values of another version are not shown there.
+        values: a frame, see :func:`synthward.leaderboard.cards.judged`.
     """
     who: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
     for m in values[values["cell_status"].isin(USABLE) & (values["metric"] != "")].to_dict("records"):
         status, reason = m["status"], m["reason"]
-        shown = newest.get(m["metric"], m["version"])
-        if m["version"] != shown:
-            status, reason = (
-                "outdated",
-                f"scored by version {m['version']} of the metric; the board shows version {shown}",
-            )
         if reason or math.isnan(m["value"]):
             name = f"{m['metric']} ({m['variant']})" if m["variant"] else m["metric"]
             who[m["dataset"], name, status, reason].append(m["generator"])

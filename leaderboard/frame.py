@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..results.errors import UserError
-from ..results.record import Status, canonical_json
+from ..results.record import USABLE, canonical_json
 from .naming import dataset_labels, generator_key, generator_labels, plain
 
 if TYPE_CHECKING:
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
     from ..results.record import Record
 
-USABLE = (Status.OK, Status.PARTIAL)
 MAX_MESSAGE = 300
 COLUMNS = [
     *("id", "section", "dataset", "generator", "access", "split_seed", "seed", "cell_status", "phase", "message"),
-    *("metric", "version", "variant", "value", "status", "reason"),
+    *("metric", "version", "variant", "value", "status", "reason", "card"),
 ]
 
 
@@ -34,7 +33,7 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
         Columns ``id``, ``section`` (canonical JSON of track and protocol), ``dataset`` and
         ``generator`` (labels), ``access``, ``split_seed``, ``seed``, ``cell_status``, ``phase``,
         ``message``, and of the measurement ``metric``, ``version``, ``variant``, ``value`` (NaN unless
-        usable), ``status``, ``reason``.
+        usable), ``status``, ``reason``, ``card``.
     """
     kept = one_per_cell(records)
     generators = generator_labels(kept)
@@ -49,10 +48,37 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
         for m in record.measurements:
             usable = m.value is not None and math.isfinite(m.value) and m.status in USABLE and record.status in USABLE
             value = m.value if usable else math.nan
-            rows.append((*cell, m.metric, m.version, m.variant, value, str(m.status), plain(m.reason, MAX_MESSAGE)))
+            rows.append(
+                (
+                    *cell,
+                    m.metric,
+                    m.version,
+                    m.variant,
+                    value,
+                    str(m.status),
+                    plain(m.reason, MAX_MESSAGE),
+                    record.cards.get(m.metric),
+                )
+            )
         if not record.measurements:
-            rows.append((*cell, "", 0, "", math.nan, "", ""))
+            rows.append((*cell, "", 0, "", math.nan, "", "", None))
     return pd.DataFrame(rows, columns=COLUMNS).astype({"value": float})
+
+
+def unfit(record: Record) -> str:
+    """Why a record cannot be shown beside others, in one clause; empty if it can."""
+    stated = record.identity.get("protocol")
+    if not isinstance(stated, dict) or not protocol(record):
+        return "names no protocol, so nothing says what to compare it with: run it again"
+    for m in record.measurements:
+        if m.metric not in record.cards or record.cards[m.metric].name != m.metric:
+            return f"measures '{m.metric}' without its card: score that cell again"
+    try:
+        cards = [card.model_dump() for card in record.cards.values()]
+        canonical_json([record.identity, record.generator.model_dump(), cards])
+    except ValueError:
+        return "holds a number that is not finite"
+    return ""
 
 
 def protocol(record: Record) -> dict[str, Any]:
@@ -88,5 +114,5 @@ def one_per_cell(records: Iterable[Record]) -> list[Record]:
 def _protocol(record: Record) -> dict[str, Any]:
     stated = record.identity.get("protocol")
     if not isinstance(stated, dict):
-        raise UserError(f"record {record.id} names no protocol, so nothing says what to compare it with: run it again")
+        raise UserError(f"record {record.id} {unfit(record)}")
     return stated

@@ -20,7 +20,8 @@ NOTE = (
 def render(board: Board) -> str:
     """Render a board as Markdown."""
     parts = [_section(section, board.draws) for section in board.sections]
-    return "\n".join([*parts, NOTE, ""])
+    left_out = [f"{_escape(text.left_out(board))}\n"] if board.left_out else []
+    return "\n".join([*parts, *left_out, NOTE, ""])
 
 
 def _section(section: Section, draws: int) -> str:

@@ -35,7 +35,7 @@ def plain(text: str, limit: int = 0) -> str:
 
 def is_reference(facts: GeneratorFacts) -> bool:
     """Whether a generator is a yardstick rather than a competitor."""
-    return facts.access == "reference" or facts.name == "uniform"
+    return facts.reference or facts.access == "reference"
 
 
 def may_see(facts: GeneratorFacts) -> str:

@@ -22,7 +22,8 @@ KINDS: tuple[Kind, ...] = ("complete", "reference", "incomplete")
 
 def terminal_summary(board: Board) -> Group:
     """One table per protocol, to be printed by :class:`rich.console.Console`."""
-    return Group(*(part for section in board.sections for part in (_table(section), _notes(section, board.draws))))
+    parts = [part for section in board.sections for part in (_table(section), _notes(section, board.draws))]
+    return Group(*parts, *([Text(text.left_out(board), style="italic")] if board.left_out else []))
 
 
 def _notes(section: Section, draws: int) -> Text:

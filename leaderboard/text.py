@@ -5,20 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .board import Column, Row, Score, Section
+    from .board import Board, Column, Row, Score, Section
 
 NONE = "–"
 SIGNS = {"max": "↑", "min": "↓", "target": "◎"}
 # The least number of datasets at which agreement in sign on all of them is significant at 5 %, two-sided: 2 / 2**6.
 FEW_DATASETS = 6
+FIRST_REASONS = 3
 
 
 def number(value: float | None) -> str:
-    """Three decimals up to ten, three digits above, one digit of what would read as zero; a dash for none."""
+    """Three decimals up to ten, three digits above, one digit of what would read as zero; a dash for none.
+
+    From a billion on, three digits and a power of ten.
+    """
     if value is None:
         return NONE
     if 0 < abs(value) < 0.0005:
         return f"{value:.1g}".replace("-", "−")
+    if abs(value) >= 1e9:
+        return f"{value:.3g}".replace("-", "−")
     places = max(0, 3 - len(f"{abs(value):.0f}")) if abs(value) >= 10 else 3
     text = f"{value:,.{places}f}"
     return text.replace("-", "−")
@@ -80,6 +86,16 @@ def basis(section: Section, draws: int) -> str:
 def protocol(section: Section) -> str:
     """The protocol on one line."""
     return ", ".join(f"{key.replace('_', ' ')} {NONE if v is None else v}" for key, v in section.protocol.items())
+
+
+def left_out(board: Board) -> str:
+    """How many records are left out, and the first reasons; empty if none is."""
+    if not board.left_out:
+        return ""
+    first, more = board.left_out[:FIRST_REASONS], len(board.left_out) - FIRST_REASONS
+    verb = "was" if len(board.left_out) == 1 else "were"
+    others = f"; and {more:,} more" if more > 0 else ""
+    return f"{plural(len(board.left_out), 'record')} {verb} left out: {'; '.join(first)}{others}."
 
 
 def plural(count: int, noun: str) -> str:

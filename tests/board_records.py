@@ -40,6 +40,7 @@ def record(
     status: Status = Status.OK,
     message: str = "",
     access: str = "rows",
+    reference: bool = False,
     params: dict[str, Any] | None = None,
     version: str = "1",
     target: str = "",
@@ -81,7 +82,9 @@ def record(
             n_control=100,
             n_test=100,
         ),
-        generator=GeneratorFacts(name=generator, target=target, version=version, access=access, params=params or {}),
+        generator=GeneratorFacts(
+            name=generator, target=target, version=version, access=access, reference=reference, params=params or {}
+        ),
         protocol="standard",
         seed=seed,
         rows_requested=rows,
@@ -186,6 +189,7 @@ def plausible(seeds: int = 3) -> list[Record]:
         for name, (quality, privacy, seconds, access, params) in GENERATORS.items():
             for seed in range(seeds):
                 common: dict[str, Any] = {"access": access, "params": params, "title": title, "provenance": source}
+                common["reference"] = name == "uniform" or access == "reference"
                 if name == "ddpm" and dataset == "support2":
                     failure = "did not finish within 1,800 s"
                     records.append(record(name, dataset, seed, status=Status.TIMEOUT, message=failure, **common))

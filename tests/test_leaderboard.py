@@ -18,7 +18,7 @@ from synthward.leaderboard.frame import frame
 from synthward.leaderboard.terminal import terminal_summary
 from synthward.leaderboard.text import number
 from synthward.results.errors import UserError
-from synthward.results.record import Measurement, Status
+from synthward.results.record import Measurement, MetricCard, Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,9 +131,48 @@ def test_partial_tables_count_and_are_said_to_be_partial() -> None:
 
 
 def test_values_that_are_not_finite_are_no_values() -> None:
-    board = summarise([record("g", "a", 0, {"m": float("inf"), "n": 1.0})])
+    infinite = Measurement(metric="m").model_copy(update={"value": float("inf")})
+    board = summarise([record("g", "a", 0, {"m": infinite, "n": 1.0})])
     assert "m" not in row(board, "g").scores
     assert only(board).holes[0].metric == "m"
+
+
+def test_values_out_of_bounds_enter_no_mean_and_are_listed_with_their_generator() -> None:
+    cards = {"m": card("m", lower=0.0, upper=1.0)}
+    records = grid({"good": {"a": [0.5, 0.6]}, "odd": {"a": [0.5, 7.0]}, "edge": {"a": [1 + 1e-10, 0.0]}}, cards=cards)
+    board = summarise(records)
+    assert row(board, "odd").scores["m"].mean == 0.5
+    assert (row(board, "odd").scores["m"].k, row(board, "odd").scores["m"].mark) == (1, "")
+    assert row(board, "edge").scores["m"].k == 2
+    assert only(board).datasets[0].means["odd"]["m"] == 0.5
+    (hole,) = only(board).holes
+    assert (hole.generator, hole.metric, hole.status) == ("odd", "m", "out of range")
+    assert "7.0 is above 1.0" in hole.message
+    assert "7.0 is above 1.0" in page.render(board)
+
+
+@pytest.mark.parametrize("direction", ["max", "min", "target"])
+def test_values_too_large_to_average_break_nothing_and_are_listed(direction: str, tmp_path: Path) -> None:
+    cards = {"m": card("m", direction)}
+    records = grid({g: {"a": [0.5, 0.6], "b": [0.5, 0.6]} for g in "gh"}, cards=cards)
+    records += grid({"huge": {"a": [1e308, -1e308], "b": [1e308, 1e308]}}, cards=cards)
+    with np.errstate(all="raise"):
+        board = summarise(records)
+        build(records, tmp_path)
+    assert row(board, "g").scores["m"].mean == pytest.approx(0.55)
+    assert marks(board) == {"g": "best", "h": "best", "huge": ""}
+    assert row(board, "huge").scores["m"].mean is None
+    assert {(h.generator, h.status, h.message) for h in only(board).holes} == {
+        ("huge", "out of range", f"{v} is too large to average") for v in ("1e+308", "-1e+308")
+    }
+
+
+def test_the_largest_values_that_are_shown_do_not_fill_the_page(tmp_path: Path) -> None:
+    records = grid({"g": {"a": [9e299, 9e299], "b": [9e299, 9e299]}, "h": {"a": [-9e299, 0.1], "b": [0.1, 0.2]}})
+    with np.errstate(all="raise"):
+        text = build(records, tmp_path).read_text()
+    assert "9e+299" in text
+    assert "000,000" not in text
 
 
 # --- intervals and marks ---------------------------------------------------------------------
@@ -233,10 +272,15 @@ def test_a_metric_that_is_not_ranked_gets_no_mark() -> None:
 def test_reference_rows_are_never_marked() -> None:
     records = grid({"g": {"a": [0.5], "b": [0.5]}, "h": {"a": [0.4], "b": [0.4]}})
     records += grid({"copy": {"a": [1.0], "b": [1.0]}}, access="reference")
-    records += grid({"uniform": {"a": [0.9], "b": [0.9]}}, access="description")
+    records += grid({"noise": {"a": [0.9], "b": [0.9]}}, access="description", reference=True)
     board = summarise(records)
-    assert marks(board) == {"g": "best", "h": "", "copy": "", "uniform": ""}
-    assert {r.label for r in only(board).of_kind("reference")} == {"copy", "uniform"}
+    assert marks(board) == {"g": "best", "h": "", "copy": "", "noise": ""}
+    assert {r.label for r in only(board).of_kind("reference")} == {"copy", "noise"}
+
+
+def test_no_name_makes_a_reference_of_a_competitor() -> None:
+    board = summarise(grid({"uniform": {"a": [0.9], "b": [0.9]}, "g": {"a": [0.5], "b": [0.5]}}))
+    assert marks(board) == {"uniform": "best", "g": ""}
 
 
 # --- what makes a row, a column, a section ---------------------------------------------------
@@ -311,6 +355,71 @@ def test_values_of_an_older_version_of_a_metric_are_not_mixed_in() -> None:
     assert only(board).holes[0].status == "outdated"
 
 
+@pytest.mark.parametrize("foreign_first", [True, False])
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        card("m", "min", lower=0.0, upper=1.0),
+        card("m", "max", lower=0.0, upper=1.0, version=9),
+        card("m", "max", lower=5.0, upper=6.0),
+        card("m", "max", lower=0.0, upper=1.0, family="cost", ranked=False),
+    ],
+    ids=["direction", "version", "bounds", "family"],
+)
+def test_one_foreign_card_changes_nothing_for_the_others(foreign: MetricCard, foreign_first: bool) -> None:
+    ours = card("m", lower=0.0, upper=1.0)
+    records = grid({"g": {"a": [0.9], "b": [0.9]}, "h": {"a": [0.2], "b": [0.2]}}, cards={"m": ours})
+    value = Measurement(metric="m", version=foreign.version, value=0.1)
+    odd = record("odd", "a", 0, {"m": value}, cards={"m": foreign})
+    board = summarise([odd, *records] if foreign_first else [*records, odd])
+    assert [c.card for c in only(board).columns] == [ours]
+    assert marks(board) == {"g": "best", "h": "", "odd": ""}
+    assert row(board, "odd").scores["m"].mean is None
+    (hole,) = only(board).holes
+    assert (hole.generator, hole.status) == ("odd", "outdated")
+
+
+def test_as_many_cards_of_one_version_as_of_another_show_one_in_any_order() -> None:
+    records = [record(g, "a", 0, {"m": v}, cards={"m": card("m", definition=g)}) for g, v in (("x", 0.1), ("y", 0.9))]
+    assert {only(summarise(order)).columns[0].card.definition for order in (records, records[::-1])} == {"y"}
+
+
+def test_a_value_of_another_version_than_its_own_card_is_outdated() -> None:
+    odd = record("odd", "a", 0, {"m": Measurement(metric="m", version=2, value=1.0)}, cards={"m": card("m")})
+    board = summarise([odd, *grid({"g": {"a": [0.5]}})])
+    assert row(board, "odd").scores["m"].mean is None
+    assert only(board).holes[0].status == "outdated"
+
+
+def several(*values: tuple[str, float | None]) -> list[Measurement]:
+    return [Measurement(metric="m", variant=v, value=x, reason="" if x else "none") for v, x in values]
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_the_headline_is_the_first_variant_even_where_the_first_record_lacks_it(step: int) -> None:
+    records = [record("g", d, 0, {"m": several(("rate", None), ("correlation", 0.3))}) for d in "ab"]
+    records += [record("g", "c", 0, {"m": several(("rate", 0.8), ("correlation", 0.4))})]
+    board = summarise(records[::step])
+    assert only(board).columns[0].variant == "rate"
+    assert row(board, "g").scores["m"].mean == 0.8
+
+
+@pytest.mark.parametrize("step", [1, -1])
+@pytest.mark.parametrize("odd", ["", "mean", "b"])
+def test_one_odd_record_does_not_choose_the_headline(odd: str, step: int) -> None:
+    records = [record("g", d, 0, {"m": several(("a", 0.5), ("b", 0.6))}) for d in "xy"]
+    records += [record("odd", "x", 0, {"m": several((odd, 0.9), ("a", 0.1))})]
+    assert only(summarise(records[::step])).columns[0].variant == "a"
+
+
+def test_records_with_other_cards_do_not_choose_the_headline() -> None:
+    records = [record("g", d, 0, {"m": several(("a", 0.5), ("b", 0.6))}) for d in "xy"]
+    for other in "pqr":
+        cards = {"m": card("m", definition=other)}
+        records += [record(other, "x", 0, {"m": several(("b", 0.5), ("a", 0.6))}, cards=cards)]
+    assert only(summarise(records)).columns[0].variant == "a"
+
+
 @pytest.mark.parametrize(
     ("variants", "shown"), [(["x", "", "mean"], ""), (["x", "mean"], "mean"), (["x", "y"], "x")], ids=str
 )
@@ -363,9 +472,57 @@ def test_no_record_is_one_line_that_says_to_run_a_sweep(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_measurement_without_its_card_is_one_line() -> None:
+def unfit() -> dict[str, Record]:
+    """Records that cannot be shown, by what the board says of them."""
+    base = record("odd", "a", 0, {"m": 0.5})
+    identity, facts = base.identity, base.generator
+    changes: dict[str, dict[str, Any]] = {
+        "names no protocol": {"identity": {k: v for k, v in identity.items() if k != "protocol"}},
+        "names no protocol ": {"identity": {**identity, "protocol": {}}},
+        "names no protocol  ": {"identity": {**identity, "protocol": {"name": "mine", "split_seed": 3}}},
+        "names no protocol   ": {"identity": {**identity, "protocol": "standard"}},
+        "measures 'm' without its card": {"cards": {}},
+        "measures 'm' without its card ": {"cards": {"m": card("n")}},
+        "holds a number that is not finite": {"identity": {**identity, "protocol": {"ratio": float("nan")}}},
+        "holds a number that is not finite ": {
+            "generator": facts.model_copy(update={"params": {"x": float("inf")}}),
+        },
+        "holds a number that is not finite  ": {
+            "cards": {"m": card("m").model_copy(update={"ideal": float("nan")})},
+        },
+    }
+    return {reason: base.model_copy(update={"id": str(i), **c}) for i, (reason, c) in enumerate(changes.items())}
+
+
+@pytest.mark.parametrize("reason", unfit())
+def test_a_record_that_cannot_be_shown_is_left_out_and_said_to_be(reason: str) -> None:
+    odd = unfit()[reason]
+    board = summarise([odd, *grid({"g": {"a": [0.5]}})])
+    assert [r.label for r in only(board).rows] == ["g"]
+    assert board.records == 1
+    (said,) = board.left_out
+    assert f"record {odd.id} {reason.strip()}" in said
+    for text in (page.render(board), markdown.render(board).replace("\\", ""), printed(board, 500)):
+        assert "1 record was left out" in text
+        assert reason.strip().partition(" '")[0] in text
+
+
+def test_of_many_records_left_out_the_first_reasons_are_given() -> None:
+    odd = [record("odd", "a", seed, {"m": 0.5}).model_copy(update={"cards": {}}) for seed in range(30)]
+    html = page.render(summarise([*odd, *grid({"g": {"a": [0.5]}})]))
+    assert "30 records were left out" in html
+    assert 1 <= html.count("without its card") <= 5
+
+
+def test_a_record_left_out_does_not_stand_for_the_good_one_of_its_cell() -> None:
+    good = record("g", "a", 0, {"m": 0.5})
+    board = summarise([good, good.model_copy(update={"cards": {}})])
+    assert row(board, "g").scores["m"].mean == 0.5
+
+
+def test_where_no_record_can_be_shown_one_line_says_why() -> None:
     bare = record("g", "a", 0, {"m": 0.5}).model_copy(update={"cards": {}})
-    with pytest.raises(UserError, match="measures 'm' without its card"):
+    with pytest.raises(UserError, match=r"of 1 record none can be shown; .* measures 'm' without its card"):
         summarise([bare])
 
 
@@ -518,6 +675,7 @@ def test_the_same_records_in_any_order_give_the_same_files_and_no_other(tmp_path
     [
         *((None, "–"), (0.91234, "0.912"), (-0.25, "−0.250"), (0.0, "0.000"), (-1e-9, "−1e−09"), (0.00042, "0.0004")),
         *((9.9996, "10.000"), (12.34, "12.3"), (99.96, "100"), (123.4, "123"), (12345.6, "12,346")),
+        *((1e9, "1e+09"), (-1e300, "−1e+300")),
     ],
 )
 def test_numbers(value: float | None, text: str) -> None:
