@@ -197,7 +197,7 @@ def test_split_keeps_class_shares_and_shares_no_row(name: str) -> None:
 @each
 def test_loading_twice_gives_the_same_rows(name: str) -> None:
     dataset = load(name)
-    assert load.__wrapped__(name).fingerprint == dataset.fingerprint()
+    assert load.__wrapped__(name).fingerprint == dataset.fingerprint
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))

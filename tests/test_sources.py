@@ -205,7 +205,7 @@ def test_csv_and_parquet_are_the_same_dataset(tmp_path: Path) -> None:
     zipped = load_dataset(file_card(save(ward(), tmp_path, "ward.csv.gz"), "died"))
     assert csv.card.name == "ward"
     assert csv.card.sharing == "local-only"
-    assert csv.fingerprint == parquet.fingerprint() == german.fingerprint() == zipped.fingerprint()
+    assert csv.fingerprint == parquet.fingerprint == german.fingerprint == zipped.fingerprint
     pd.testing.assert_frame_equal(csv.table, build_dataset(ward(), {"name": "ward", "target": "died"}).table)
     # A level that is called None is no missing value.
     assert "None" in csv.schema["ward"].codes
@@ -225,7 +225,7 @@ def test_encodings(tmp_path: Path) -> None:
     plain = load_dataset(file_card(save(table, tmp_path), "died"))
     for encoding, given_as in (("utf-8-sig", "utf-8"), ("cp1252", "cp1252"), ("utf-16", "utf-16")):
         path = save(table, tmp_path, encoding=encoding)
-        assert load_dataset(file_card(path, "died", encoding=given_as)).fingerprint == plain.fingerprint()
+        assert load_dataset(file_card(path, "died", encoding=given_as)).fingerprint == plain.fingerprint
         if encoding != "utf-8-sig":
             assert "is not utf-8 text: name its encoding with dataset.source.encoding=cp1252" in refusal(
                 file_card(path)
@@ -286,7 +286,7 @@ def test_describe_round_trip(tmp_path: Path) -> None:
     inferred = load_dataset(file_card(path, "died") | {"drop": ["pid"]})
     described = load_dataset(written)
     assert described.schema == inferred.schema
-    assert described.fingerprint == inferred.fingerprint()
+    assert described.fingerprint == inferred.fingerprint
     assert DatasetCard.parse({k: v for k, v in written.items() if k != "drop"}).schema_ == inferred.schema
 
     written["columns"]["age"]["bounds"] = [18, 110]
