@@ -43,7 +43,7 @@ readme: $(VENV)/.stamp-run  ## put the board of the published records into READM
 	$(BIN)/synthward leaderboard --records results/records --out build/board
 	@awk 'FNR == NR {board = board $$0 "\n"; next} \
 	  /leaderboard:begin/ {print; print ""; printf "%s", board; print ""; skip = 1} \
-	  /leaderboard:end/ {skip = 0} !skip' build/board/leaderboard.md README.md > build/README.md
+	  /leaderboard:end/ {skip = 0} !skip' build/board/summary.md README.md > build/README.md
 	@mv build/README.md README.md
 
 clean:  ## remove what can be made again, except .venv and results

@@ -124,6 +124,9 @@ class Failure:
     count: int
 
 
+LEADING_FAMILIES = ("fidelity", "utility", "privacy", "cost")
+
+
 @dataclass(frozen=True)
 class Section:
     """All records of one protocol: nothing is compared across sections.
@@ -154,6 +157,14 @@ class Section:
     def of_kind(self, kind: Kind) -> list[Row]:
         """The rows of one kind, in order."""
         return [row for row in self.rows if row.kind == kind]
+
+    def leading(self) -> list[Column]:
+        """The first ranked column of each of the families that a short table shows."""
+        first: dict[str, Column] = {}
+        for column in self.columns:
+            if column.ranked and column.card.family in LEADING_FAMILIES:
+                first.setdefault(column.card.family, column)
+        return list(first.values())
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 PAGE_NAME = "index.html"
 MARKDOWN_NAME = "leaderboard.md"
+SUMMARY_NAME = "summary.md"
 
 
 def build(records: Iterable[Record], out: Path) -> Path:
-    """Write the page and the Markdown tables of these records.
+    """Write the page, the Markdown tables of these records, and a short one.
 
     Args:
         records: verified records.
@@ -38,7 +39,11 @@ def build(records: Iterable[Record], out: Path) -> Path:
 
 def write(board: Board, out: Path) -> Path:
     """Write the page and the Markdown tables of a board; see :func:`build`."""
-    files = {MARKDOWN_NAME: markdown.render(board), PAGE_NAME: page.render(board)}
+    files = {
+        MARKDOWN_NAME: markdown.render(board),
+        SUMMARY_NAME: markdown.render_summary(board),
+        PAGE_NAME: page.render(board),
+    }
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

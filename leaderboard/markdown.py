@@ -1,4 +1,4 @@
-"""The board as Markdown, for a README: one table per protocol and family of metrics."""
+"""The board as Markdown: one table per protocol and family of metrics, or one short table for a README."""
 
 from __future__ import annotations
 
@@ -18,25 +18,44 @@ NOTE = (
 
 
 def render(board: Board) -> str:
-    """Render a board as Markdown."""
-    parts = [_section(section, board.draws) for section in board.sections]
+    """Render a board as Markdown, with every metric."""
+    return _render(board, [_section(section, board.draws) for section in board.sections])
+
+
+def render_summary(board: Board) -> str:
+    """Render one table per protocol, with the leading metric of each family."""
+    sections = [
+        "\n".join([*_opening(section, board.draws), *_table(section, section.leading()), ""])
+        for section in board.sections
+    ]
+    return _render(board, sections)
+
+
+def _render(board: Board, parts: list[str]) -> str:
     left_out = [f"{_escape(text.left_out(board))}\n"] if board.left_out else []
     return "\n".join([*parts, *left_out, NOTE, ""])
 
 
 def _section(section: Section, draws: int) -> str:
-    title = f"Protocol {_escape(section.name)}" if section.name else "Results"
-    lines = [f"### {title}", "", f"{_escape(text.protocol(section))}. {text.basis(section, draws)}", ""]
+    lines = _opening(section, draws)
     for family in dict.fromkeys(column.card.family for column in section.columns):
         columns = [column for column in section.columns if column.card.family == family]
-        heads = ["Generator", "May see", "Coverage", *(_escape(text.heading(c)) for c in columns)]
-        lines += [f"**{family.capitalize()}**", "", _line(heads), _line(["---"] * 3 + ["---:"] * len(columns))]
-        lines += [_row(row, columns) for row in section.rows]
-        lines.append("")
+        lines += [f"**{family.capitalize()}**", "", *_table(section, columns), ""]
     if section.failures:
         failed = sum(f.count for f in section.failures)
         lines += [f"{text.plural(failed, 'cell')} gave no table; the page lists them with their messages.", ""]
     return "\n".join(lines)
+
+
+def _opening(section: Section, draws: int) -> list[str]:
+    title = f"Protocol {_escape(section.name)}" if section.name else "Results"
+    return [f"### {title}", "", f"{_escape(text.protocol(section))}. {text.basis(section, draws)}", ""]
+
+
+def _table(section: Section, columns: list[Column]) -> list[str]:
+    heads = ["Generator", "May see", "Coverage", *(_escape(text.heading(c)) for c in columns)]
+    rows = [_row(row, columns) for row in section.rows]
+    return [_line(heads), _line(["---"] * 3 + ["---:"] * len(columns)), *rows]
 
 
 def _row(row: Row, columns: list[Column]) -> str:

@@ -1,4 +1,4 @@
-"""The board in a terminal of 80 columns: the first compared metric of four families; the page has all."""
+"""The board in a terminal of 80 columns: the leading metric of four families; the page has all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from . import text
 from .naming import plain
 
 if TYPE_CHECKING:
-    from .board import Board, Column, Kind, Row, Score, Section
+    from .board import Board, Kind, Row, Score, Section
 
 STYLES = {"complete": "", "reference": "dim italic", "incomplete": "dim"}
-FAMILIES = ("fidelity", "utility", "privacy", "cost")
 KINDS: tuple[Kind, ...] = ("complete", "reference", "incomplete")
 
 
@@ -36,7 +35,7 @@ def _notes(section: Section, draws: int) -> Text:
 
 
 def _table(section: Section) -> Table:
-    columns = _leading(section)
+    columns = section.leading()
     title = f"Protocol {plain(section.name)}" if section.name else "Results"
     table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left")
     table.add_column("generator\nmay see, cells", no_wrap=True)
@@ -49,15 +48,6 @@ def _table(section: Section) -> Table:
             table.add_row(name, *(_score(row.scores[c.card.name], row) for c in columns), style=STYLES[kind])
         table.add_section()
     return table
-
-
-def _leading(section: Section) -> list[Column]:
-    """The first compared column of each of the shown families."""
-    first: dict[str, Column] = {}
-    for column in section.columns:
-        if column.ranked and column.card.family in FAMILIES:
-            first.setdefault(column.card.family, column)
-    return list(first.values())
 
 
 def _score(score: Score, row: Row) -> Text:

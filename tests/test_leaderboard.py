@@ -664,7 +664,7 @@ def test_markdown_and_terminal_print_the_same_board() -> None:
 def test_the_same_records_in_any_order_give_the_same_files_and_no_other(tmp_path: Path) -> None:
     first = build(plausible(1), tmp_path / "deep" / "one")
     assert first == tmp_path / "deep" / "one" / "index.html"
-    assert sorted(p.name for p in first.parent.iterdir()) == ["index.html", "leaderboard.md"]
+    assert sorted(p.name for p in first.parent.iterdir()) == ["index.html", "leaderboard.md", "summary.md"]
     build(plausible(2), tmp_path / "two")
     second = build(reversed(plausible(1)), tmp_path / "two")
     assert second.read_bytes() == first.read_bytes()
