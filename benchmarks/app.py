@@ -142,13 +142,23 @@ def _end_with(sweep: int) -> None:
 
 
 def _register_plugins() -> None:
-    """Let the generators and datasets of installed plugins be named like the package's own."""
+    """Let the generators and datasets of installed plugins be named like the package's own.
+
+    Raises:
+        UserError: a plugin's dataset is no mapping, or cannot be imported.
+    """
     configs = ConfigStore.instance()
     for plugin in entry_points(group="synthward.generators"):
         target = plugin.value.replace(":", ".")
         configs.store(group="generator", name=plugin.name, node={"name": plugin.name, "_target_": target})
     for plugin in entry_points(group="synthward.datasets"):
-        configs.store(group="dataset", name=plugin.name, node=plugin.load())
+        try:
+            configs.store(group="dataset", name=plugin.name, node=dict(plugin.load()))
+        except Exception as error:  # a plugin may raise anything when it is imported
+            raise UserError(
+                f"the dataset '{plugin.name}' of an installed plugin cannot be loaded "
+                f"({type(error).__name__}: {' '.join(str(error).split())}): correct or uninstall it"
+            ) from None
 
 
 def _register_dotted(overrides: Iterable[str]) -> None:

@@ -127,7 +127,10 @@ def print_verdicts(target: str, params: Sequence[str]) -> int:
     wrong = [p for p in params if "=" not in p]
     if wrong:
         raise UserError(f"'{wrong[0]}' is no key=value")
-    config = {key: yaml.safe_load(value) for key, _, value in (p.partition("=") for p in params)}
+    try:
+        config = {key: yaml.safe_load(value) for key, _, value in (p.partition("=") for p in params)}
+    except yaml.YAMLError as error:
+        raise UserError(f"a value is no valid YAML: {' '.join(str(error).split())}") from None
     spec = GeneratorSpec.parse({"_target_": target, **config})
     spec.build()
     schema, split = specimen()
@@ -139,7 +142,8 @@ def print_verdicts(target: str, params: Sequence[str]) -> int:
         console.print(mark, verdict.name, highlight=False, markup=True)
         if verdict.message:
             console.print(f"     {verdict.message}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{target} keeps the contract" if not failed else f"{failed} checks failed", highlight=False)
+    checks = "1 check" if failed == 1 else f"{failed} checks"
+    console.print(f"{checks} failed" if failed else f"{target} keeps the contract", highlight=False, markup=False)
     return 1 if failed else 0
 
 

@@ -196,7 +196,8 @@ def registry() -> dict[str, Metric]:
             if isinstance(found, Metric):
                 _add(metrics, found)
     for plugin in entry_points(group="synthward.metrics"):
-        _add(metrics, plugin.load())
+        found = resolve(plugin.value.replace(":", "."), f"the metric '{plugin.name}' of an installed plugin")
+        _add(metrics, found)
     return metrics
 
 
@@ -209,16 +210,28 @@ def get(name: str) -> Metric:
     if name in registry():
         return registry()[name]
     if "." in name:
-        try:
-            found = resolve_name(name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise UserError(f"metric '{name}' cannot be imported: {error}") from None
-        if isinstance(found, Metric) and found.card.name in registry():
-            raise UserError(f"metric '{name}' is called like one of ours, '{found.card.name}': rename it")
-        if isinstance(found, Metric):
-            return found
-        raise UserError(f"'{name}' is not a metric: decorate the function with @metric")
+        return resolve(name, f"metric '{name}'")
     raise UserError(f"there is no metric '{name}'{did_you_mean(name, registry())}")
+
+
+def resolve(path: str, what: str) -> Metric:
+    """Import a metric.
+
+    Args:
+        path: dotted path of the decorated function.
+        what: how an error message calls it.
+
+    Raises:
+        UserError: it cannot be imported, or is no metric.
+    """
+    try:
+        found = resolve_name(path)
+    except Exception as error:  # a module of the user's own may raise anything when it is imported
+        text = " ".join(str(error).split())
+        raise UserError(f"{what} cannot be imported: {type(error).__name__}: {text}") from None
+    if not isinstance(found, Metric):
+        raise UserError(f"{what} is not a metric: decorate the function {path} with @metric")
+    return found
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 import psutil
@@ -80,7 +81,15 @@ def contents(folder, store="results/runs"):
     return {record.id: content(record) for record in records(folder, store)}
 
 
-def alive(tag):
+def all_ended(tag):
+    """Processes of a sweep that are left after the moment that they have to see that it is gone."""
+    end = time.monotonic() + 15
+    while (left := _alive(tag)) and time.monotonic() < end:
+        time.sleep(0.1)
+    return left
+
+
+def _alive(tag):
     """Processes that inherited ``TAG=tag`` from a command and have not ended."""
     found = []
     for process in psutil.process_iter():

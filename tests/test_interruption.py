@@ -10,7 +10,7 @@ from functools import partial
 
 import psutil
 import pytest
-from command import COMMAND, alive, contents, environment, records, swept
+from command import COMMAND, all_ended, contents, environment, records, swept
 from conftest import small_table
 
 MINE = """
@@ -71,14 +71,6 @@ def wait_until(condition, seconds=60):
     while not condition():
         assert time.monotonic() < end, "nothing came of it"
         time.sleep(0.02)
-
-
-def all_ended(tag):
-    """Processes of the sweep that are left after the moment that they have to see that it is gone."""
-    end = time.monotonic() + 15
-    while (left := alive(tag)) and time.monotonic() < end:
-        time.sleep(0.1)
-    return left
 
 
 def entries(folder):
