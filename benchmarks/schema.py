@@ -10,84 +10,27 @@ missing, categorical ones are ``object`` columns of ``str`` codes with ``None`` 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..results.errors import UserError
 from ..results.record import Frozen
+from .columns import Column, Kind, label
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+__all__ = ["Column", "Conformity", "Kind", "Rule", "TableError", "TableSchema", "Task", "label"]
+
 Task = Literal["binary", "multiclass", "regression"]
-
-
-class Kind(StrEnum):
-    """Measurement level of a column."""
-
-    CONTINUOUS = "continuous"
-    INTEGER = "integer"
-    CATEGORICAL = "categorical"
-    ORDINAL = "ordinal"
 
 
 class TableError(UserError):
     """A table does not have the shape or the types that its schema asks for."""
-
-
-class Column(Frozen):
-    """One column of a schema card.
-
-    Attributes:
-        name: column name, unique in the schema.
-        kind: measurement level; continuous and integer columns are *numeric*.
-        meaning: what the column records, in words.
-        unit: unit of a numeric column, ``None`` if it has none.
-        codes: label to meaning, for categorical and ordinal columns; in order for ordinal ones.
-        bounds: lowest and highest plausible value of a numeric column, both included.
-        missing: whether a value may be missing.
-        decimals: decimals with which a continuous column is recorded, ``None`` if unknown.
-    """
-
-    name: str
-    kind: Kind
-    meaning: str = ""
-    unit: str | None = None
-    codes: dict[str, str] = Field(default_factory=dict)
-    bounds: tuple[float, float] | None = None
-    missing: bool = False
-    decimals: int | None = None
-
-    @field_validator("codes", mode="before")
-    @classmethod
-    def _text_codes(cls, codes: Any) -> Any:
-        if isinstance(codes, dict):
-            return {label(k): str(v) for k, v in codes.items()}
-        if isinstance(codes, Sequence) and not isinstance(codes, str):
-            return {label(k): "" for k in codes}
-        return codes
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.numeric and self.codes:
-            raise ValueError(f"column '{self.name}' is {self.kind}: it takes bounds, not codes")
-        if not self.numeric and not self.codes:
-            raise ValueError(f"column '{self.name}' is {self.kind}: it needs codes")
-        if not self.numeric and self.bounds is not None:
-            raise ValueError(f"column '{self.name}' is {self.kind}: it takes codes, not bounds")
-        if self.bounds is not None and self.bounds[0] > self.bounds[1]:
-            raise ValueError(f"column '{self.name}': the lower bound is above the upper bound")
-        return self
-
-    @property
-    def numeric(self) -> bool:
-        """Whether values are numbers rather than codes."""
-        return self.kind in (Kind.CONTINUOUS, Kind.INTEGER)
 
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -98,19 +41,21 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+ORDERINGS = ("<", "<=", ">", ">=")
 
 
 class Rule(Frozen):
     """A clinical rule that a row satisfies or breaks, such as diastolic below systolic pressure.
 
     Declarative, so that a card can never execute anything. A row in which a value that the rule
-    mentions is missing satisfies it.
+    mentions is missing satisfies it. Ordinal codes compare by their order in the card; a value that is
+    no code of its column has no place in that order and breaks the rule.
 
     Attributes:
         name: short name of the rule.
         left: a column.
         op: one of ``< <= > >= == !=``.
-        right: a column, a code of ``left``, or a number.
+        right: a column; else a code of ``left`` or, where ``left`` is numeric, a number.
         when: column to code: the rule holds only for rows with these codes.
     """
 
@@ -125,19 +70,80 @@ class Rule(Frozen):
     def _text_codes(cls, when: Any) -> Any:
         return {k: label(v) for k, v in when.items()} if isinstance(when, dict) else when
 
-    def satisfied(self, table: pd.DataFrame) -> np.ndarray:
-        """Boolean array of shape ``(rows,)``: which rows of a canonical table satisfy the rule."""
-        left = table[self.left]
-        is_column = isinstance(self.right, str) and self.right in table.columns
-        right = table[self.right] if is_column else self.right
-        holds = COMPARISONS[self.op](left, right).to_numpy(dtype=bool)
+    def checked(self, columns: Mapping[str, Column]) -> Self:
+        """The rule with the code that ``right`` means as its label, ``"0"`` for ``0``.
+
+        Args:
+            columns: those of the table, by name.
+
+        Raises:
+            ValueError: the rule names what the table does not have, or compares what cannot be compared.
+        """
+        lacking = sorted({self.left, *self.when} - set(columns))
+        if lacking:
+            raise ValueError(f"rule '{self.name}': not a column of the table: {', '.join(lacking)}")
+        for name, code in self.when.items():
+            if code not in columns[name].codes:
+                raise ValueError(f"rule '{self.name}': when: '{code}' is no code of '{name}'")
+        left = columns[self.left]
+        right = self.right if left.numeric else label(self.right)
+        other = columns.get(right) if isinstance(right, str) else None
+        fault = _incomparable(left, self.op, right, other)
+        if fault:
+            raise ValueError(f"rule '{self.name}': {fault}")
+        return self.model_copy(update={"right": right})
+
+    def satisfied(self, table: pd.DataFrame, schema: TableSchema) -> np.ndarray:
+        """Which rows of a canonical table satisfy the rule.
+
+        Args:
+            table: canonical, of shape ``(rows, columns)``.
+            schema: of the table; the rule is one of its rules.
+
+        Returns:
+            Boolean array of shape ``(rows,)``.
+        """
+        is_column = self.right in schema.names
+        left: pd.Series = table[self.left]
+        right: Any = table[self.right] if is_column else self.right
         known = left.notna().to_numpy()
         if is_column:
             known = known & table[self.right].notna().to_numpy()
         for column, code in self.when.items():
             known = known & (table[column] == code).to_numpy(dtype=bool)
+        if self.op in ORDERINGS and not schema[self.left].numeric:
+            place = {code: i for i, code in enumerate(schema[self.left].codes)}
+            left = left.map(place).astype(float)
+            right = right.map(place).astype(float) if is_column else place[right]
+        holds = COMPARISONS[self.op](left, right).to_numpy(dtype=bool)
         satisfied: np.ndarray = holds | ~known
         return satisfied
+
+
+def _incomparable(left: Column, op: str, right: str | float, other: Column | None) -> str | None:
+    """Why a rule cannot compare a column with a constant or with another column; ``None`` if it can."""
+    if other is None:
+        if left.numeric:
+            return f"'{right}' is neither a column nor a number" if isinstance(right, str) else None
+        if right not in left.codes:
+            return f"'{right}' is neither a column nor a code of '{left.name}' ({', '.join(left.codes)})"
+    elif left.numeric != other.numeric:
+        numbers, codes = (left, other) if left.numeric else (other, left)
+        return f"'{numbers.name}' holds numbers and '{codes.name}' codes: they cannot be compared"
+    elif right in left.codes:
+        return f"'{right}' is both a column and a code of '{left.name}': rename the column"
+    if left.numeric:
+        return None
+    sides = [left] if other is None else [left, other]
+    if op in ORDERINGS:
+        unordered = next((c.name for c in sides if c.kind is not Kind.ORDINAL), None)
+        if unordered is not None:
+            return f"'{unordered}' is categorical, not ordinal: its codes have no order for '{op}'"
+        if list(sides[-1].codes) != list(left.codes):
+            return f"'{left.name}' and '{right}' do not have the same codes in the same order for '{op}'"
+    elif not left.codes.keys() & sides[-1].codes.keys():
+        return f"'{left.name}' and '{right}' have no code in common"
+    return None
 
 
 @dataclass(frozen=True)
@@ -185,16 +191,25 @@ class TableSchema(Frozen):
     def _text_code(cls, positive: Any) -> Any:
         return None if positive is None else label(positive)
 
+    @field_validator("rules")
+    @classmethod
+    def _checked(cls, rules: tuple[Rule, ...], info: ValidationInfo) -> tuple[Rule, ...]:
+        if "columns" not in info.data:  # refused before
+            return rules
+        names = [r.name for r in rules]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"two rules are called '{twice[0]}'")
+        columns = {c.name: c for c in info.data["columns"]}
+        return tuple(r.checked(columns) for r in rules)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         names = [c.name for c in self.columns]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"duplicated column names: {', '.join(twice)}")
-        used = [*self.sensitive, *(r.left for r in self.rules), *(c for r in self.rules for c in r.when)]
-        codes = {c.name: c.codes for c in self.columns}
-        used += [r.right for r in self.rules if isinstance(r.right, str) and r.right not in codes.get(r.left, {})]
-        unknown = sorted({c for c in used if c not in names})
+        unknown = sorted(set(self.sensitive) - set(names))
         if unknown:
             raise ValueError(f"not a column of the table: {', '.join(unknown)}")
         if self.target is None:
@@ -296,19 +311,8 @@ class TableSchema(Frozen):
                 low, high = column.bounds
                 reject(~missing & ((numbers < low) | (numbers > high)), f"{column.name}: out of bounds")
         for rule in self.rules:
-            reject(~rule.satisfied(table), f"rule {rule.name}")
+            reject(~rule.satisfied(table, self), f"rule {rule.name}")
         return Conformity(valid, reasons)
-
-
-def label(value: Any) -> str:
-    """The text of a code: ``1``, ``1.0``, ``True`` and ``"1"`` are the same code ``"1"``."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _canonical(values: pd.Series, column: Column) -> pd.Series:

@@ -41,11 +41,12 @@ def valid_rows(evaluation: Evaluation) -> Value:
 )
 def clinical_rules(evaluation: Evaluation) -> Value:
     """Share of rows that satisfy all clinical rules, and each of them."""
-    n = len(evaluation.synthetic)
-    if not evaluation.schema.rules:
+    schema, synthetic = evaluation.schema, evaluation.synthetic
+    n = len(synthetic)
+    if not schema.rules:
         return Value(None, reason="the schema card declares no clinical rule")
     if not n:
         return Value(None, reason=EMPTY)
-    satisfied = {rule.name: rule.satisfied(evaluation.synthetic) for rule in evaluation.schema.rules}
+    satisfied = {rule.name: rule.satisfied(synthetic, schema) for rule in schema.rules}
     every = np.logical_and.reduce(list(satisfied.values()))
     return share_value(int(every.sum()), n, breakdown={name: float(rows.mean()) for name, rows in satisfied.items()})
