@@ -252,6 +252,14 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
     assert "has duplicated column names: a;" in one_line(caught)
 
 
+def test_the_positive_class_is_a_code_however_yaml_reads_it() -> None:
+    """Bare `no` and `yes` are truth values in YAML."""
+    columns = yaml.safe_load("{n: {kind: integer}, died: {kind: categorical, codes: {no: alive, yes: dead}}}")
+    table = pd.DataFrame({"n": range(10), "died": [0, 1] * 5})
+    schema = build_dataset(table, {"name": "w", "target": "died", "columns": columns}).schema
+    assert (schema.task, schema.positive) == ("binary", "1")
+
+
 # ------------------------------------------------------------------------------------------ describe
 
 
