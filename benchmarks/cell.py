@@ -78,7 +78,7 @@ class Cell:
             "generator": {
                 "target": self.generator.target,
                 "version": self.generator.version(),
-                "params": self.generator.params,
+                "params": self.generator.facts(),
             },
             "seed": self.seed,
             "rows": self.rows,
@@ -124,7 +124,7 @@ class Cell:
             version=self.identity["generator"]["version"],
             access=self.generator.resolve().access.value,
             reference=self.generator.resolve().reference,
-            params=self.generator.params,
+            params=self.generator.facts(),
         )
 
 

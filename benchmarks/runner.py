@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..generators import missing_requirement
+from ..generators.spec import without_folder
 from ..metrics import get
 from ..results.record import USABLE, Artifact, Measurement, Phase, Record, Status
 from ..results.store import LOG_NAME, TABLE_NAME, Store, full_disk_is_clear, sha256_file
@@ -141,10 +142,10 @@ def _details(cell: Cell, outcome: Mapping[str, Any]) -> dict[str, Any]:
 
 def _config(cell: Cell) -> dict[str, Any]:
     """The resolved configuration; the card's columns are left to the fingerprint, which covers them."""
-    dataset = {key: cell.config[key] for key in ("name", "version", "source") if key in cell.config}
+    dataset = {key: cell.config[key] for key in ("name", "version") if key in cell.config}
     return {
-        "dataset": dataset,
-        "generator": {"name": cell.generator.name, "_target_": cell.generator.target, **cell.generator.params},
+        "dataset": {**dataset, "source": without_folder(cell.config.get("source") or {})},
+        "generator": {"name": cell.generator.name, "_target_": cell.generator.target, **cell.generator.facts()},
         "protocol": cell.protocol.model_dump(mode="json"),
         "seed": cell.seed,
     }

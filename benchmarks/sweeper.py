@@ -209,6 +209,7 @@ def _display_name(generator: dict[str, Any], overrides: Sequence[str]) -> str:
     name = str(generator.get("name") or str(generator.get("_target_", "")).rpartition(".")[2])
     changed = [o.lstrip("+").removeprefix("generator.") for o in overrides if o.lstrip("+").startswith("generator.")]
     changed = [c for c in changed if not c.startswith(("name=", "_target_="))]
+    changed = [f"path={Path(c).name}".rstrip("'") if c.startswith("path=") else c for c in changed]
     return f"{name}[{','.join(changed)}]" if changed else name
 
 

@@ -97,6 +97,18 @@ class GeneratorSpec(Frozen):
         declared = declared or f"source-{_sha256(Path(inspect.getfile(found)))}"
         return "+".join([declared, *(f"file-{_sha256(path)}" for path in named_paths(self.params) if path.is_file())])
 
+    def facts(self) -> dict[str, Any]:
+        """The parameters as they are recorded; the content of a file among them is part of the version."""
+        return without_folder(self.params)
+
+
+def without_folder(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the file that ``path`` names by its name alone: where it lay is nobody's business."""
+    path = settings.get("path")
+    if not (isinstance(path, str) and Path(path).expanduser().is_file()):
+        return dict(settings)
+    return {**settings, "path": Path(path).name}
+
 
 def named_paths(settings: Mapping[str, Any]) -> list[Path]:
     """The files and folders that exist among the settings ``path`` and ``card``."""

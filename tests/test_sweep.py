@@ -153,6 +153,9 @@ def test_what_a_sweep_reads_from_disk_counts_by_its_content(project):
     assert swept(project, *by_name).stdout.startswith("1 cell: 1 ok")
     assert swept(project, *by_path).stdout.startswith("2 cells: 2 ok")
     assert {r.dataset.name for r in records(project)} == {"own", "small", "rows"}
+    scored = [r for r in records(project) if r.generator.target.endswith("Precomputed")]
+    assert {r.generator.name for r in scored} == {"precomputed[path=rows.csv]"}
+    assert not any(str(project) in r.model_dump_json() for r in scored), "where a file lay is no part of a record"
     assert swept(project, *by_name).stdout.startswith("1 cell, 1 of them done before")
     assert swept(project, *by_path).stdout.startswith("2 cells, 2 of them done before")
 
