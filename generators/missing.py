@@ -39,18 +39,10 @@ class MissingCodec:
     @classmethod
     def learn(cls, rows: pd.DataFrame) -> Self:
         """Read from a canonical table which codes it needs; no column may be missing in all rows."""
-        sharing: dict[bytes, list[str]] = {}
-        levels: dict[str, str] = {}
-        for name in rows.columns:
-            missing = rows[name].isna()
-            if not missing.any():
-                continue
-            if rows[name].dtype == object:
-                levels[name] = _unused(MISSING, set(rows[name].dropna()))
-            else:
-                sharing.setdefault(missing.to_numpy().tobytes(), []).append(name)
+        categorical = [name for name in rows.columns if rows[name].dtype == object]
+        levels = {name: _unused(MISSING, set(rows[name].dropna())) for name in categorical if rows[name].isna().any()}
         indicators: dict[str, tuple[str, ...]] = {}
-        for names in sharing.values():
+        for names in _same_gaps(rows.drop(columns=categorical)):
             indicator = _unused(f"{MISSING} {names[0]}", {*rows.columns, *indicators})
             indicators[indicator] = tuple(names)
         return cls(tuple(rows.columns), indicators, levels)
@@ -72,14 +64,11 @@ class MissingCodec:
         coded = rows.copy()
         for name, level in self.levels.items():
             coded[name] = rows[name].where(rows[name].notna(), level)
-        flags: dict[str, np.ndarray] = {}
-        for indicator, names in self.indicators.items():
-            missing = rows[names[0]].isna().to_numpy()
-            flags[indicator] = np.where(missing, MISSING, KNOWN).astype(object)
-            # Columns that share their gaps are filled from the same donors, which keeps them together.
-            donors = rng.choice(np.flatnonzero(~missing), missing.sum())
-            for name in names:
-                coded.loc[missing, name] = rows[name].to_numpy()[donors]
+        coded = fill_gaps(coded, rng)
+        flags = {
+            indicator: np.where(rows[names[0]].isna(), MISSING, KNOWN).astype(object)
+            for indicator, names in self.indicators.items()
+        }
         return pd.concat([coded, pd.DataFrame(flags, index=rows.index, dtype=object)], axis=1)
 
     def decode(self, coded: pd.DataFrame) -> pd.DataFrame:
@@ -92,6 +81,33 @@ class MissingCodec:
             for name in names:
                 rows[name] = rows[name].where(known)
         return rows
+
+
+def fill_gaps(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Fill every gap with a known value of its column, drawn at random.
+
+    Columns that are missing in the same rows are filled from the same donors, which keeps their
+    values together. No column may be missing in all rows.
+    """
+    import numpy as np
+
+    filled = rows.copy()
+    for names in _same_gaps(rows):
+        missing = rows[names[0]].isna().to_numpy()
+        donors = rng.choice(np.flatnonzero(~missing), missing.sum())
+        for name in names:
+            filled.loc[missing, name] = rows[name].to_numpy()[donors]
+    return filled
+
+
+def _same_gaps(rows: pd.DataFrame) -> list[list[str]]:
+    """Columns with missing values, those that are missing in the same rows together."""
+    sharing: dict[bytes, list[str]] = {}
+    for name in rows.columns:
+        missing = rows[name].isna().to_numpy()
+        if missing.any():
+            sharing.setdefault(missing.tobytes(), []).append(name)
+    return list(sharing.values())
 
 
 def _unused(name: str, taken: set[str]) -> str:

@@ -5,6 +5,9 @@ classes are drawn by their share in the train rows, and each row is made inside 
 imbalanced-learn's SMOTE-NC for tables of numbers and categories, SMOTE for numbers alone, SMOTEN for
 categories alone. Without classes to predict, the table counts as one class.
 
+A row's category is the vote of the neighbours, in which a gap of one in ten would hardly ever win. Gaps
+are therefore filled before, and each new row gets the gaps of a real row of its class, drawn at random.
+
 A strong and simple baseline of fidelity and utility, and a weak one of privacy: every number of a
 row lies on the line between those of two real patients.
 """
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..results.errors import UserError
 from .base import Access
 from .codes import CategoryCodes
-from .missing import MissingCodec
+from .missing import fill_gaps
 from .tables import TableModel
 
 if TYPE_CHECKING:
@@ -51,10 +54,10 @@ class SMOTE(TableModel):
     def _fit_rows(self, rows: pd.DataFrame, seed: int) -> None:
         import numpy as np
 
-        self._missing = MissingCodec.learn(rows)
-        coded = self._missing.encode(rows, np.random.default_rng(seed))
-        self._codes = CategoryCodes.learn(coded, self._schema)
-        table = self._codes.encode(coded)
+        self._gaps = rows.isna()
+        filled = fill_gaps(rows, np.random.default_rng(seed))
+        self._codes = CategoryCodes.learn(filled, self._schema)
+        table = self._codes.encode(filled)
         self._categories = [self._codes.names[name] for name in self._codes.levels]
         target = self._codes.names.get(self._schema.target or "")
         self._target = target if target in self._categories else None
@@ -66,7 +69,9 @@ class SMOTE(TableModel):
             self._features = table.drop(columns=self._target)
             self._categories.remove(self._target)
         numeric = self._features.columns.difference(self._categories, sort=False)
-        self._mean, self._sd = self._features[numeric].mean(), self._features[numeric].std(ddof=0)
+        self._mean = self._features[numeric].mean()
+        # A column with gaps may hold a single value beside them.
+        self._sd = self._features[numeric].std(ddof=0).replace(0.0, 1.0)
         self._features = self._features.assign(**(self._features[numeric] - self._mean) / self._sd)
         self._counts = np.bincount(self._classes)
         if self._counts.max() < 2:
@@ -80,9 +85,15 @@ class SMOTE(TableModel):
         usable = np.where(self._counts >= 2, self._counts, 0)
         asked = rng.multinomial(n, usable / usable.sum())
         parts = [self._of_class(label, int(k), int(rng.integers(2**31))) for label, k in enumerate(asked) if k]
-        table = pd.concat(parts, ignore_index=True).iloc[rng.permutation(n)].reset_index(drop=True)
-        table = table.assign(**table[self._mean.index] * self._sd + self._mean)
-        return self._missing.decode(self._codes.decode(table))
+        table = pd.concat(parts, ignore_index=True)
+        table = self._codes.decode(table.assign(**table[self._mean.index] * self._sd + self._mean))
+        members = [np.flatnonzero(self._classes == label) for label in range(len(asked))]
+        donors = np.concatenate([rng.choice(members[label], k) for label, k in enumerate(asked) if k])
+        gaps = self._gaps.iloc[donors].reset_index(drop=True)
+        with_gaps = {
+            name: table[name].where(~gaps[name], None if table[name].dtype == object else np.nan) for name in table
+        }
+        return pd.DataFrame(with_gaps).iloc[rng.permutation(n)].reset_index(drop=True)
 
     def _of_class(self, label: int, k: int, seed: int) -> pd.DataFrame:
         """Make ``k`` rows of one class."""

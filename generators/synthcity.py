@@ -21,7 +21,7 @@ from ..results.errors import UserError
 from .base import Access, Generator, TrainView
 from .codes import CategoryCodes
 from .missing import MissingCodec
-from .tables import TableModel, global_seeds
+from .tables import TableModel, constants, global_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,9 @@ class Plugin(TableModel):
 
         self._missing = MissingCodec.learn(rows)
         coded = self._missing.encode(rows, np.random.default_rng(seed))
+        # A column with gaps may hold a single value beside them.
+        self._single = constants(coded)
+        coded = coded.drop(columns=list(self._single))
         self._codes = CategoryCodes.learn(coded, self._schema)
         target = self._schema.target if self._schema.target in rows.columns else None
         classifies = target is not None and not self._schema[target].numeric
@@ -87,7 +90,8 @@ class Plugin(TableModel):
     def _sample_rows(self, n: int, seed: int) -> pd.DataFrame:
         with _quiet(), global_seeds(seed):
             sampled = self._plugin.generate(count=n, random_state=seed).dataframe()
-        return self._missing.decode(self._codes.decode(sampled.reset_index(drop=True)))
+        coded = self._codes.decode(sampled.reset_index(drop=True))
+        return self._missing.decode(coded.assign(**self._single))
 
 
 @dataclass(eq=False)

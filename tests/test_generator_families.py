@@ -72,6 +72,21 @@ def odd_tables():
         ),
         pd.DataFrame({"u": number, "v": rng.normal(size=n), "one": 7, "none": np.nan, "p": letter, "void": [None] * n}),
     )
+    gap = rng.random(n) < 0.3
+    yield (
+        "one value and gaps",
+        TableSchema(
+            columns={
+                "u": {"kind": "continuous"},
+                "seven": {"kind": "integer", "missing": True},
+                "a": {**letters, "missing": True},
+                "p": letters,
+            },
+            target="p",
+            task="multiclass",
+        ),
+        pd.DataFrame({"u": number, "seven": np.where(gap, np.nan, 7), "a": np.where(gap, None, "a"), "p": letter}),
+    )
     yield (
         "rare classes",
         TableSchema(
@@ -101,6 +116,9 @@ def test_odd_tables(model, name, schema, table):
         assert (made["one"] == 7).all()
         assert made["none"].isna().all()
         assert made["void"].isna().all()
+    if name == "one value and gaps":
+        assert set(made["seven"].dropna()) <= {7}
+        assert set(made["a"].dropna()) <= {"a"}
 
 
 def test_a_table_of_constants_alone_is_repeated():
@@ -251,6 +269,34 @@ def test_smote_stays_between_two_neighbours_of_the_class():
     assert made.loc[made["y"] == "b", "u"].between(9, 10).all()
     assert abs((made["y"] == "b").mean() - 0.25) < 0.04
     assert not made["u"].isin(table["u"]).mean() > 0.05
+
+
+def test_smote_gives_rows_the_gaps_of_rows_of_their_class():
+    rng = np.random.default_rng(0)
+    schema = TableSchema(
+        columns={
+            "u": {"kind": "continuous"},
+            "v": {"kind": "continuous", "missing": True},
+            "w": {"kind": "categorical", "codes": ["p", "q"], "missing": True},
+            "y": {"kind": "categorical", "codes": ["a", "b"]},
+        },
+        target="y",
+        task="multiclass",
+    )
+    sick = rng.random(400) < 0.5
+    gap = rng.random(400) < np.where(sick, 0.3, 0.0)
+    table = pd.DataFrame(
+        {
+            "u": rng.normal(size=400),
+            "v": np.where(gap, np.nan, rng.normal(size=400)),
+            "w": np.where(gap, None, rng.choice(["p", "q"], 400)),
+            "y": np.where(sick, "a", "b"),
+        }
+    )
+    made = SMOTE().fit(view_of(table, schema), 1).sample(1000, 1)
+    assert (made["v"].isna() == made["w"].isna()).all()
+    assert not made.loc[made["y"] == "b", "v"].isna().any()
+    assert abs(made.loc[made["y"] == "a", "v"].isna().mean() - 0.3) < 0.08
 
 
 def test_smote_leaves_out_a_class_of_one_and_says_so():
