@@ -47,7 +47,6 @@ class _FaultError(Exception):
     """A generator broke the contract so that no further check makes sense."""
 
 
-@functools.cache
 def specimen() -> tuple[TableSchema, Split]:
     """A small mixed table with missing values, made from a seed: 150 train, 40 control and 40 test rows."""
     import numpy as np
