@@ -55,6 +55,8 @@ def run_sweep(config: DictConfig, context: HydraContext, task: TaskFunction, ove
     todo = [
         p for p in planned if not is_complete(store.get(p.facts.id), p.facts.measures, p.facts.limits, config.retry)
     ]
+    # Large tables first: what takes longest must not be what one worker is left with at the end.
+    todo.sort(key=lambda p: -p.size)
     before = len(planned) - len(todo)
     files = sorted(frozenset().union(*(p.files for p in planned)))
     ground = basis(overrides, files) if all(p.ours for p in planned) else None
@@ -87,12 +89,14 @@ class _Planned:
         files: files and folders of the user that the cell depends on.
         ours: whether all code and data that make the cell are this package's.
         overrides: of the job.
+        size: values in the synthetic table, the measure of how long the cell may take.
     """
 
     facts: PlannedCell
     files: frozenset[str]
     ours: bool
     overrides: tuple[str, ...]
+    size: int
 
 
 def _expand(config: DictConfig, context: HydraContext) -> list[list[str]]:
@@ -135,7 +139,7 @@ def _plan(jobs: Sequence[list[str]], config: DictConfig, context: HydraContext, 
         named = f"generator.name={_quoted(plain['generator']['name'])}"
         asked = f"metrics.names=[{','.join(map(_quoted, names))}]"
         job = (*overrides, named, asked, f"store={_quoted(str(store.root))}")
-        planned[cell.id] = _Planned(facts, frozenset(files), ours, job)
+        planned[cell.id] = _Planned(facts, frozenset(files), ours, job, cell.rows * len(cell.dataset.schema.columns))
     return list(planned.values())
 
 
