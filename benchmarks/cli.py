@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("synthward: interrupted; what is recorded is safe, the same command goes on from there", file=sys.stderr)
         return 130
     except BrokenPipeError:  # a reader such as `head` has seen enough
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would raise again
         return 0
     except OSError as error:
         if error.filename is None:

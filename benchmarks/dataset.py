@@ -194,8 +194,8 @@ class Dataset:
 def _deal(rows: np.ndarray, strata: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
     """Deal rows out to parts of given sizes so that every stratum is shared out in proportion.
 
-    The rows are put in the order of their strata, and each in turn goes to the part that is furthest
-    behind its share.
+    The rows are put in the order of their strata. The turns of each part are spread evenly over that
+    order, so that a part's share of a stratum is off by a row or two at most.
 
     Args:
         rows: row numbers in random order, shape ``(n,)``.
