@@ -1,0 +1,1 @@
+"""Language models that invent rows: from a description, from statistics, or from some examples."""

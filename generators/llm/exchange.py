@@ -1,0 +1,109 @@
+"""What is said to a language model and what it answers: the vocabulary of the client, its cache and its transcripts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ...results.record import Frozen, sha256_json
+
+
+class Message(Frozen):
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Form(Frozen):
+    """The form that a reply is held to. An endpoint uses the one that it understands.
+
+    Attributes:
+        grammar: GBNF, for llama.cpp's family.
+        json_schema: for ``response_format``; ``None`` where the reply is no JSON.
+    """
+
+    grammar: str | None = None
+    json_schema: dict[str, Any] | None = None
+
+
+class Request(Frozen):
+    """One request, by everything that decides its answer; how it is sent is no part of it.
+
+    Attributes:
+        model: the model's defining settings, see ``LLMSettings.defining``.
+        messages: the conversation so far.
+        form: of the reply.
+        max_tokens: of each choice.
+        draws: number of choices.
+        index: number of the request in its cell, so that equal ones stay distinct.
+        seed: of the first choice; others follow from it.
+    """
+
+    model: dict[str, Any]
+    messages: tuple[Message, ...]
+    form: Form = Form()
+    max_tokens: int
+    draws: int = 1
+    index: int = 0
+    seed: int = 0
+
+    @cached_property
+    def key(self) -> str:
+        """Content address: SHA-256 in hex."""
+        return sha256_json(self.model_dump(mode="json"))
+
+
+class Choice(Frozen):
+    """One of the replies to a request.
+
+    Attributes:
+        text: as it came; untrusted.
+        finish: why it ended: ``stop``, ``length``, ``content_filter`` or what else the endpoint said.
+        refusal: the model's refusal, where the endpoint tells it apart.
+    """
+
+    text: str
+    finish: str = "stop"
+    refusal: str = ""
+
+
+class Usage(Frozen):
+    """Tokens that a reply cost."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def total(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+class Reply(Frozen):
+    """The answer to a request, as it is cached and replayed.
+
+    Attributes:
+        key: of the request.
+        choices: in order; at most ``draws`` of them.
+        usage: what was billed when it was first paid.
+        seconds: wall clock of the attempt that succeeded.
+        dropped: fields that the endpoint did not accept, and the request went without.
+        model: what the endpoint called the model that answered.
+    """
+
+    key: str
+    choices: tuple[Choice, ...]
+    usage: Usage = Usage()
+    seconds: float = 0.0
+    dropped: tuple[str, ...] = ()
+    model: str = ""
+
+
+class Exchange(Frozen):
+    """A request with its reply: one line of a transcript."""
+
+    request: Request
+    reply: Reply = Field(repr=False)
