@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..benchmarks.dataset import Split
 from ..benchmarks.schema import TableSchema
-from .base import Access, AccessDeniedError, Generator, TrainView, missing_requirement
+from .base import Generator, missing_requirement
+from .view import Access, AccessDeniedError, TrainView
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..benchmarks.schema import label
 from ..results.errors import UserError
-from .base import Access, Generator, TrainView
+from .base import Generator
+from .view import Access, TrainView
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from .base import Access, Generator, TrainView
+from .base import Generator
+from .view import Access, TrainView
 
 if TYPE_CHECKING:
     import numpy as np

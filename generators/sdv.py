@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..results.errors import UserError
-from .base import Access
 from .tables import TableModel, global_seeds
+from .view import Access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

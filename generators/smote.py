@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..results.errors import UserError
-from .base import Access
 from .codes import CategoryCodes
 from .missing import fill_gaps
 from .tables import TableModel
+from .view import Access
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..results.errors import UserError
-from .base import Access, Generator, TrainView
+from .base import Generator
 from .codes import CategoryCodes
 from .missing import MissingCodec
 from .tables import TableModel, constants, global_seeds
+from .view import Access, TrainView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

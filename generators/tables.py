@@ -8,7 +8,8 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
 from ..benchmarks.schema import Kind, TableSchema
-from .base import Generator, TrainView
+from .base import Generator
+from .view import TrainView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from synthward.generators import TrainView
-from synthward.generators.base import Access
+from synthward.generators import Access, TrainView
 from synthward.generators.checks import check_generator, specimen
 from synthward.generators.spec import GeneratorSpec
 
