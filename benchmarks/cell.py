@@ -122,7 +122,7 @@ class Cell:
             name=self.generator.name,
             target=self.generator.target,
             version=self.identity["generator"]["version"],
-            access=self.generator.resolve().access.value,
+            access=self.generator.build().access.value,
             reference=self.generator.resolve().reference,
             params=self.generator.facts(),
         )
@@ -140,8 +140,11 @@ def plan_cell(config: Mapping[str, Any]) -> Cell:
     if not isinstance(config["seed"], int):
         raise UserError(f"seed={config['seed']}: give a whole number, or several: seed=0,1,2 or 'seed=range(0,5)'")
     generator = GeneratorSpec.parse(dict(config["generator"]))
-    generator.build()
+    built = generator.build()
     dataset = load_dataset(config["dataset"])
+    refusal = built.refuses(dataset.card)
+    if refusal is not None:
+        raise UserError(f"generator '{generator.name}' must not have dataset '{dataset.card.name}': {refusal}")
     cell = Cell(
         config=config["dataset"],
         dataset=dataset,

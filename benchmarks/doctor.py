@@ -82,10 +82,11 @@ def _generator(config: dict[str, Any]) -> tuple[bool, str]:
         absent = missing_requirement(generator)
         if absent is not None:
             return False, absent
-        reason = spec.build().supports(specimen()[0])
+        built = spec.build()
+        reason = built.supports(specimen()[0])
     except UserError as error:
         return False, str(error)
-    return (False, reason) if reason else (True, f"may see: {generator.access}")
+    return (False, reason) if reason else (True, f"may see: {built.access}")
 
 
 def _dataset(config: dict[str, Any]) -> tuple[bool, str]:

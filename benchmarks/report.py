@@ -91,7 +91,7 @@ def print_listing(what: str) -> None:
         for name, config in readable.items():
             try:
                 spec = GeneratorSpec.parse(config)
-                access = spec.resolve().access.value
+                access = spec.build().access.value
             except UserError as error:
                 unreadable[name] = str(error)
                 continue

@@ -11,7 +11,8 @@ from typing import Any
 from ..generators import missing_requirement
 from ..generators.spec import without_folder
 from ..metrics import get
-from ..results.record import USABLE, Artifact, Measurement, Phase, Record, Status
+from ..results.errors import StoppedError
+from ..results.record import USABLE, Artifact, Attachment, Measurement, Phase, Record, Status
 from ..results.store import LOG_NAME, TABLE_NAME, Store, full_disk_is_clear, sha256_file
 from .cell import Cell, Limits
 from .isolation import Exit, Worker
@@ -45,6 +46,7 @@ def run_cell(
 
     Raises:
         StoreFullError: the disk is full.
+        StoppedError: the sweep was told to stop here; the cell has no record.
     """
     with store.lock(cell.id):
         record = store.recover(cell.id)
@@ -76,10 +78,14 @@ def _job(cell: Cell) -> dict[str, Any]:
 
 def _generate(cell: Cell, store: Store, worker: Worker, limits: Limits) -> Record:
     with store.workspace(cell.id) as folder:
-        worker.preload([*GENERATE_PRELOAD, *cell.generator.resolve().preload], cell.config)
+        generator = cell.generator.build()
+        generator.prepare()
+        worker.preload([*GENERATE_PRELOAD, *generator.preload], cell.config)
         with full_disk_is_clear(store.root):
             ended = worker.run("generate", _job(cell), folder, limits.generate_seconds, limits.memory_mb)
             outcome = _outcome(folder, ended)
+            if "stopped" in outcome:
+                raise StoppedError(outcome["stopped"])
             artifact = _artifact(folder, outcome)
         record = Record(
             id=cell.id,
@@ -93,6 +99,7 @@ def _generate(cell: Cell, store: Store, worker: Worker, limits: Limits) -> Recor
             phase=outcome["phase"],
             message=outcome["message"],
             artifact=artifact,
+            attachments=_attachments(folder, outcome),
             seconds={**outcome.get("seconds", {}), "total": round(ended.seconds, 4)},
             cpu_seconds=outcome.get("cpu_seconds", {}),
             peak_memory_mb=outcome.get("peak_memory_mb", round(ended.peak_mb, 1)),
@@ -131,6 +138,11 @@ def _artifact(folder: Path, outcome: Mapping[str, Any]) -> Artifact | None:
         rows=outcome["rows"],
         columns=outcome["columns"],
     )
+
+
+def _attachments(folder: Path, outcome: Mapping[str, Any]) -> tuple[Attachment, ...]:
+    paths = [folder / name for name in outcome.get("attachments", ())]
+    return tuple(Attachment(path=p.name, sha256=sha256_file(p), size=p.stat().st_size) for p in paths)
 
 
 def _details(cell: Cell, outcome: Mapping[str, Any]) -> dict[str, Any]:

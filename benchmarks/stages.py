@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..generators import Access, TrainView, missing_requirement
 from ..generators.spec import GeneratorSpec
+from ..results.errors import StoppedError, UserError
 from ..results.record import Measurement, Phase, Status, canonical_json
-from ..results.store import DISK_FULL, TABLE_NAME, write_atomically
+from ..results.store import DISK_FULL, LOG_NAME, RECORD_NAME, TABLE_NAME, file_name, write_atomically
 from .dataset import Protocol
 from .schema import TableError, TableSchema
 from .seeds import derive
@@ -29,6 +30,7 @@ from .sources import forget_loaded, load_dataset
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..generators import Generator
     from ..metrics import Evaluation
     from .dataset import Dataset
 
@@ -65,6 +67,8 @@ def generate(job: Mapping[str, Any], folder: Path) -> None:
     baseline = _resident_mb()
     try:
         outcome = _generate(job, folder, progress)
+    except StoppedError as error:
+        outcome = {"stopped": str(error)}
     except BrokenContractError as error:
         outcome = {"status": Status.INVALID, "message": str(error)}
     except MemoryError as error:
@@ -84,12 +88,11 @@ def generate(job: Mapping[str, Any], folder: Path) -> None:
 def _generate(job: Mapping[str, Any], folder: Path, progress: _Progress) -> dict[str, Any]:
     with progress(Phase.LOAD):
         spec = GeneratorSpec(**job["generator"])
-        kind = spec.resolve()
-        absent = missing_requirement(kind)
+        absent = missing_requirement(spec.resolve())
         if absent is not None:
             return {"status": Status.UNSUPPORTED, "message": absent}
-        view = _view(job, kind.access)
         generator = spec.build()
+        view = _view(job, generator.access)
         reason = generator.supports(view.schema)
         if reason is not None:
             return {"status": Status.UNSUPPORTED, "message": reason}
@@ -101,13 +104,30 @@ def _generate(job: Mapping[str, Any], folder: Path, progress: _Progress) -> dict
         table = checked(produced, view.schema, job["rows"])
         details = {"shown_rows": view.shown} if view.shown else {}
         details |= json.loads(canonical_json(generator.details()))
+        attachments = _attachments(generator)
     with progress(Phase.STORE):
         write_table(table, folder / TABLE_NAME)
+        for name, content in attachments.items():
+            (folder / name).write_bytes(content)
     outcome = {"status": Status.OK, "message": "", "details": details, "rows": len(table), "columns": table.shape[1]}
+    outcome["attachments"] = list(attachments)
     if len(table) < job["rows"]:
         outcome |= {"status": Status.PARTIAL, "message": f"{len(table)} of {job['rows']} rows"}
     progress.phase = Phase.DONE
     return outcome
+
+
+def _attachments(generator: Generator) -> dict[str, bytes]:
+    """The generator's files.
+
+    Raises:
+        BrokenContractError: a name that is a path, or that of a file of the store's own.
+    """
+    attachments = generator.attachments()
+    for name in attachments:
+        if name != file_name(name) or name in (TABLE_NAME, LOG_NAME, OUTCOME_NAME, PHASE_NAME, RECORD_NAME):
+            raise BrokenContractError(f"attachments() has a file named '{name}': choose a plain name of its own")
+    return attachments
 
 
 def _view(job: Mapping[str, Any], access: Access) -> TrainView:
@@ -117,7 +137,7 @@ def _view(job: Mapping[str, Any], access: Access) -> TrainView:
     """
     dataset = _load(job)
     forget_loaded()
-    return TrainView(dataset.schema, dataset.split(Protocol(**job["protocol"])), access)
+    return TrainView(dataset.schema, dataset.split(Protocol(**job["protocol"])), access, dataset.card)
 
 
 def checked(produced: Any, schema: TableSchema, rows: int) -> pd.DataFrame:
@@ -253,6 +273,8 @@ def _cpu_seconds() -> float:
 
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
+    if isinstance(error, UserError):
+        return text[:500]
     return f"{type(error).__name__}: {text}"[:500] if text else type(error).__name__
 
 

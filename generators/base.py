@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from .view import Access, TrainView
@@ -11,6 +12,7 @@ from .view import Access, TrainView
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..benchmarks.dataset import DatasetCard
     from ..benchmarks.schema import TableSchema
 
 Missing = Literal["reproduced", "imputed"]
@@ -24,7 +26,8 @@ class Generator(ABC):
     the same seeds give the same table, other seeds another one.
 
     Attributes:
-        access: what the generator may see; the view holds nothing beyond it.
+        access: what the generator may see; the view holds nothing beyond it. A generator whose settings
+            decide it sets it on the instance, in ``__init__``.
         version: raised on any change of the output. Without one, a hash of the module's source
             stands in, so that an edited generator of your own is run again.
         reference: whether its row is there to read the others by, and never a competitor.
@@ -35,10 +38,10 @@ class Generator(ABC):
         preload: modules worth importing once per worker, before the cell's own process is forked.
     """
 
-    access: ClassVar[Access] = Access.ROWS
+    access: Access = Access.ROWS
     version: ClassVar[str | None] = None
     reference: ClassVar[bool] = False
-    missing: ClassVar[Missing] = "reproduced"
+    missing: Missing = "reproduced"
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str | None] = None
     preload: ClassVar[tuple[str, ...]] = ()
@@ -72,6 +75,32 @@ class Generator(ABC):
     def details(self) -> dict[str, Any]:
         """Facts of this run worth recording, as JSON: epochs run, usage, retries. After ``sample``."""
         return {}
+
+    def attachments(self) -> dict[str, bytes]:
+        """Files worth keeping and publishing beside the record, by name, such as a transcript. After ``sample``."""
+        return {}
+
+    def prepare(self) -> None:
+        """Start what outlives a cell and serves many, such as a model server.
+
+        Called in the sweep's worker before the cell's own process is forked: what that process starts
+        ends with it. Must be safe to call again; lasts until the worker ends.
+        """
+
+    def refuses(self, card: DatasetCard) -> str | None:
+        """Say why a dataset must not be handed to this generator, such as private rows for an endpoint elsewhere.
+
+        Unlike a table that is not supported, which is recorded, this stops the sweep before anything is run.
+        """
+        return None
+
+    @classmethod
+    def defining(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters that decide what the rows are, as they enter a cell's identity and its record.
+
+        All of them, unless some only say how the rows are come by, such as the address of an endpoint.
+        """
+        return dict(params)
 
 
 def missing_requirement(generator: type[Generator]) -> str | None:

@@ -98,8 +98,8 @@ class GeneratorSpec(Frozen):
         return "+".join([declared, *(f"file-{_sha256(path)}" for path in named_paths(self.params) if path.is_file())])
 
     def facts(self) -> dict[str, Any]:
-        """The parameters as they are recorded; the content of a file among them is part of the version."""
-        return without_folder(self.params)
+        """The parameters that decide the rows, as they are recorded; a file's content is part of the version."""
+        return without_folder(self.resolve().defining(self.params))
 
 
 def without_folder(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..results.errors import UserError
+from .selection import Choice, choose
+from .summary import associate, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..benchmarks.dataset import Split
+    from ..benchmarks.dataset import DatasetCard, Sharing, Split
     from ..benchmarks.schema import TableSchema
 
 
@@ -39,16 +41,22 @@ class TrainView:
     Attributes:
         schema: the schema card, open to every tier.
         access: the tier.
+        title, description: of the dataset, open to every tier.
+        sharing: whether rows and statistics may leave this machine: ``public`` or ``local-only``.
         shown: numbers of the train rows that were handed out as examples, in order, for the record.
     """
 
-    def __init__(self, schema: TableSchema, split: Split, access: Access) -> None:
+    def __init__(self, schema: TableSchema, split: Split, access: Access, card: DatasetCard | None = None) -> None:
         self.schema = schema
         self.access = access
+        self.title = card.title if card else ""
+        self.description = card.description if card else ""
+        self.sharing: Sharing = card.sharing if card else "local-only"
         self.shown: list[int] = []
         self._rows: pd.DataFrame | None = split.train if self._allows(Access.EXAMPLES) else None
         self._control: pd.DataFrame | None = split.control if self._allows(Access.REFERENCE) else None
-        self._statistics = _summary(split.train, schema) if self._allows(Access.STATISTICS) else None
+        if access is Access.STATISTICS:  # taken now, because the rows are not kept
+            self._statistics, self._associations = summarise(split.train, schema), associate(split.train, schema)
 
     def rows(self) -> pd.DataFrame:
         """All train rows: a canonical table of shape ``(train rows, columns)``, yours to change.
@@ -70,17 +78,20 @@ class TrainView:
         assert self._control is not None
         return self._control.copy()
 
-    def examples(self, k: int, seed: int) -> pd.DataFrame:
+    def examples(self, k: int, seed: int, how: Choice = "random") -> pd.DataFrame:
         """Draw ``k`` train rows without replacement and log them in ``shown``.
+
+        Args:
+            k: number of rows.
+            seed: of the choice.
+            how: ``random``, ``stratified`` by the target's classes, or ``diverse``.
 
         Raises:
             AccessDeniedError: below ``examples`` access.
         """
-        import numpy as np
-
         self._require(Access.EXAMPLES)
         assert self._rows is not None
-        chosen = np.random.default_rng(seed).permutation(len(self._rows))[:k]
+        chosen = choose(self._rows, self.schema, k, how, seed)
         self.shown.extend(int(i) for i in chosen)
         return self._rows.iloc[chosen].reset_index(drop=True)
 
@@ -95,8 +106,22 @@ class TrainView:
             AccessDeniedError: below ``statistics`` access.
         """
         self._require(Access.STATISTICS)
-        assert self._statistics is not None
-        return self._statistics
+        return self._statistics if self._rows is None else summarise(self._rows, self.schema)
+
+    def associations(self) -> dict[tuple[str, str], float]:
+        """Pearson correlation of every two columns over the train rows in which both are known.
+
+        Ordered codes count as their ranks; a column of two codes as 1 for the target's positive class, else
+        for the card's last code; one of more codes as an indicator for each, named ``column=code``.
+
+        Returns:
+            Pair of names to correlation; a pair is left out where a side is constant or too rarely known.
+
+        Raises:
+            AccessDeniedError: below ``statistics`` access.
+        """
+        self._require(Access.STATISTICS)
+        return self._associations if self._rows is None else associate(self._rows, self.schema)
 
     def _allows(self, tier: Access) -> bool:
         return TIERS.index(self.access) >= TIERS.index(tier)
@@ -106,19 +131,3 @@ class TrainView:
             raise AccessDeniedError(
                 f"a generator with '{self.access}' access asked for '{tier}': declare `access = Access.{tier.name}`"
             )
-
-
-def _summary(rows: pd.DataFrame, schema: TableSchema) -> dict[str, dict[str, Any]]:
-    summary: dict[str, dict[str, Any]] = {}
-    for column in schema.columns:
-        values = rows[column.name]
-        facts: dict[str, Any] = {"missing": float(values.isna().mean())}
-        known = values.dropna()
-        if not column.numeric:
-            facts["shares"] = {str(k): float(v) for k, v in known.value_counts(normalize=True).items()}
-        elif len(known):
-            facts |= {"mean": float(known.mean()), "sd": float(known.std(ddof=0))}
-            facts |= {"min": float(known.min()), "max": float(known.max())}
-            facts["quantiles"] = [float(q) for q in known.quantile([0.05, 0.25, 0.5, 0.75, 0.95])]
-        summary[column.name] = facts
-    return summary

@@ -156,6 +156,14 @@ class Artifact(Frozen):
     columns: int
 
 
+class Attachment(Frozen):
+    """A file kept and published beside the record: its name, hash and size in bytes."""
+
+    path: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
+    sha256: str
+    size: int
+
+
 class Record(Frozen):
     """One cell: what was asked, how it ended, what was measured, and where it was run.
 
@@ -177,6 +185,7 @@ class Record(Frozen):
     phase: Phase
     message: str = ""
     artifact: Artifact | None = None
+    attachments: tuple[Attachment, ...] = ()
     seconds: dict[str, float] = Field(default_factory=dict)
     cpu_seconds: dict[str, float] = Field(default_factory=dict)
     peak_memory_mb: float | None = None

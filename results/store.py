@@ -146,7 +146,7 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
             for left in folder.glob(f".{RECORD_NAME}-*"):  # of a process that was killed while it wrote
                 left.unlink()
-            for name in (TABLE_NAME, LOG_NAME):
+            for name in (TABLE_NAME, LOG_NAME, *(a.path for a in record.attachments)):
                 if produced is not None and (produced / name).exists():
                     os.replace(produced / name, folder / name)
             write_atomically(folder / RECORD_NAME, sealed.to_json())
@@ -159,15 +159,20 @@ class Store:
     def publish(self, destination: Path) -> int:
         """Copy all records, without tables, as ``<destination>/<dataset>/<generator>-<seed>-<id>.json``.
 
+        What is attached to a record stands beside it, under the same name with its own ending.
+
         Returns:
             The number of records copied.
         """
         count = 0
         for record in self.records():
-            name = f"{_file_name(record.generator.name)}-{record.seed}-{record.id[:8]}.json"
-            folder = destination / _file_name(record.dataset.name)
+            name = f"{file_name(record.generator.name)}-{record.seed}-{record.id[:8]}"
+            folder = destination / file_name(record.dataset.name)
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / name, record.to_json())
+            for attachment in record.attachments:
+                content = (self.folder(record.id) / attachment.path).read_bytes()
+                write_atomically(folder / f"{name}.{attachment.path}", content)
+            write_atomically(folder / f"{name}.json", record.to_json())
             count += 1
         return count
 
@@ -225,10 +230,11 @@ class Store:
         record = read_record(self.folder(cell_id) / RECORD_NAME)
         if record.id != cell_id:
             raise DamagedRecordError(f"the record in {cell_id} is that of {record.id}")
-        if record.artifact is not None:
-            path = self.folder(cell_id) / TABLE_NAME
-            if not path.exists() or sha256_file(path) != record.artifact.sha256:
-                raise DamagedRecordError(f"{path} is not the table that was recorded")
+        kept = [(TABLE_NAME, record.artifact.sha256)] if record.artifact is not None else []
+        for name, sha256 in [*kept, *((a.path, a.sha256) for a in record.attachments)]:
+            path = self.folder(cell_id) / name
+            if not path.exists() or sha256_file(path) != sha256:
+                raise DamagedRecordError(f"{path} is not the file that was recorded")
         return record
 
 
@@ -254,12 +260,12 @@ def full_disk_is_clear(place: Path) -> Iterator[None]:
         raise
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file, text as UTF-8, so that a reader sees the old content or the new, never a part."""
     temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
     try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -274,6 +280,7 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
     """A name from outside, safe as a part of a path."""
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:80] or "_"
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:80]
+    return safe.lstrip(".") or "_"
