@@ -8,12 +8,12 @@ from __future__ import annotations
 import importlib
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..results.errors import UserError
 from ..results.record import Direction, Family, Measurement, MetricCard, Status
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FAMILIES = ("marginals", "correlations", "utility", "privacy", "validity", "cost")
+FAMILIES = ("marginals", "correlations", "utility", "privacy", "memorisation", "validity", "cost")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,30 @@ class Costs:
     fit_seconds: float
     sample_seconds: float
     peak_memory_mb: float
+
+
+class LanguageModel(Protocol):
+    """The language model of a cell, for metrics that ask it something."""
+
+    def complete(
+        self,
+        prompts: Sequence[Sequence[Mapping[str, str]]],
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[str | None]:
+        """Answer conversations, in their order.
+
+        Args:
+            prompts: conversations of messages with ``role`` (``system``, ``user``, ``assistant``) and ``content``.
+            max_tokens: of each reply.
+            temperature: of sampling; 0 takes the likeliest token.
+            seed: of sampling.
+
+        Returns:
+            One reply a conversation, ``None`` where none was had. Replies are untrusted.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +76,9 @@ class Evaluation:
         synthetic: the rows to score.
         seed: seed of learners and subsamples.
         costs: cost of the table, if known.
+        shown: numbers of the train rows that the generator was shown one by one, repeats included.
+        model: the language model behind the generator; given for public tables alone, whose rows it may be told.
+        source: the whole canonical table in the order of its source; given beside ``model``.
         shared: intermediates by key, see :meth:`once`.
     """
 
@@ -62,6 +89,9 @@ class Evaluation:
     synthetic: pd.DataFrame
     seed: int = 0
     costs: Costs | None = None
+    shown: tuple[int, ...] = ()
+    model: LanguageModel | None = None
+    source: pd.DataFrame | None = None
     shared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, key: Any, compute: Callable[[], T]) -> T:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .base import Evaluation, Value, metric
-from .encoding import Part, encoded, row_keys
+from .encoding import Encoded, Part, encoded, row_keys
 from .marginals import SDMETRICS
 from .neighbours import Space, gower_spaces, near_equal, nearest
 from .summary import share_value
@@ -51,12 +53,36 @@ def near_duplicates(evaluation: Evaluation) -> list[Value]:
     """Copies of train rows within tolerance, and what chance gives of them."""
     keys = row_keys(evaluation)
     train = encoded(evaluation, "train").take(np.unique(keys["train"], return_index=True)[1])
-    values = []
-    for part, variant in QUERIES:
-        _, first, copies = np.unique(keys[part], return_index=True, return_inverse=True)
-        found = near_equal(encoded(evaluation, part).take(first), train)
-        values.append(_share(found[copies], part, variant))
-    return values
+    return [_share(_near(evaluation, part, train), part, variant) for part, variant in QUERIES]
+
+
+@metric(
+    family="privacy",
+    direction="min",
+    ideal=0.0,
+    lower=0.0,
+    upper=1.0,
+    definition="Share of synthetic rows that copy one of the train rows shown to the generator as examples: the same "
+    "labels, the same values missing and every number within 1 % of the synthetic one (variant 'shown'), or equal in "
+    "every value (variant 'exact'); beside them the share that copies one of as many control rows, which is what "
+    "chance gives (variant 'control').",
+)
+def example_copying(evaluation: Evaluation) -> list[Value]:
+    """Copies of the rows that stood in the prompt, and what chance gives of them."""
+    shown = np.unique(np.array(evaluation.shown, dtype=np.int64))
+    if not len(shown):
+        return [Value(None, "shown", reason="no train row was shown to the generator as an example")]
+    if shown[0] < 0 or shown[-1] >= len(evaluation.train):
+        return [Value(None, "shown", reason="the shown rows are not rows of this train part")]
+    keys = row_keys(evaluation)
+    copies = _near(evaluation, "synthetic", encoded(evaluation, "train").take(shown))
+    order = _by_value(evaluation, "control")
+    drawn = order[np.random.default_rng(evaluation.seed).permutation(len(order))[: len(shown)]]
+    chance = _share(_near(evaluation, "synthetic", encoded(evaluation, "control").take(drawn)), "synthetic", "control")
+    if len(drawn) < len(shown):
+        chance = replace(chance, reason=f"there are {len(drawn)} control rows for {len(shown)} shown ones")
+    equal = np.isin(keys["synthetic"], keys["train"][shown])
+    return [_share(copies, "synthetic", "shown"), _share(equal, "synthetic", "exact"), chance]
 
 
 @metric(
@@ -84,6 +110,22 @@ def dcr_share(evaluation: Evaluation) -> Value:
     # No interval: all synthetic rows are compared with one train and one control part, and a binomial
     # interval, which takes them for independent, is too narrow by far where many rows are drawn.
     return Value(float(nearer.sum() + ties.sum() / 2) / len(ties), n=len(ties))
+
+
+def _near(evaluation: Evaluation, part: Part, rows: Encoded) -> np.ndarray:
+    """Which rows of a part agree with one of ``rows`` within the tolerance, shape ``(rows of the part,)``."""
+    _, first, copies = np.unique(row_keys(evaluation)[part], return_index=True, return_inverse=True)
+    found: np.ndarray = near_equal(encoded(evaluation, part).take(first), rows)[copies]
+    return found
+
+
+def _by_value(evaluation: Evaluation, part: Part) -> np.ndarray:
+    """Row numbers of a part in an order that depends on neither the order of its rows nor that of its columns."""
+    table, schema = encoded(evaluation, part), evaluation.schema
+    columns = dict(zip(schema.numeric, table.numbers.T, strict=True))
+    columns |= dict(zip(schema.categorical, table.codes.T, strict=True))
+    order: np.ndarray = np.lexsort([columns[name] for name in sorted(columns)])
+    return order
 
 
 def _share(found: np.ndarray, part: Part, variant: str) -> Value:

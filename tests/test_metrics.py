@@ -89,8 +89,9 @@ def test_measures_or_explains_on_any_schema(kind: str) -> None:
 
 
 def test_full_table_leaves_nothing_undefined() -> None:
+    """But what asks for a language model, or for the rows that one was shown."""
     evaluated = evaluation(ward(120, 4))
-    for name in METRICS:
+    for name in set(METRICS) - {"example_copying", "memorisation"}:
         assert {m.status for m in measure(name, evaluated).values()} == {Status.OK}
 
 
