@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from ...results.errors import UserError
 from ...results.record import Frozen
@@ -56,7 +56,7 @@ class LLMSettings(Frozen):
         batch_poll_seconds: pause between looks at a batch.
         max_tokens, max_cost_usd: budget of the whole sweep; ``None`` sets none.
         ledger: file in which the sweep's spending is added up.
-        price: of the model; ``None`` if unknown.
+        price: of the model, also given as a table by model name; ``None`` if unknown.
         threads, slots, context: of the embedded runtime.
         tokens_per_second: expected speed of completion, for the plan.
     """
@@ -107,6 +107,15 @@ class LLMSettings(Frozen):
             first = error.errors()[0]
             place = ".".join(["llm", *(str(p) for p in first["loc"])])
             raise UserError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _price_of_model(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Find the model's price in a table, so that another ``llm.model=`` never keeps the price of the first."""
+        price = fields.get("price")
+        if isinstance(price, Mapping) and not set(price) & set(Price.model_fields):
+            return fields | {"price": price.get(fields.get("model"))}
+        return fields
 
     @property
     def defining(self) -> dict[str, Any]:
