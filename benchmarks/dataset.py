@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -11,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..results.errors import UserError
 from ..results.record import Frozen, sha256_json
-from .schema import TableSchema
+from .schema import TableSchema, label
 from .seeds import derive
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class DatasetCard(Frozen):
             DataFrame) and its arguments.
         domain: clinical domain.
         description: one paragraph: who the patients are, and what was recorded when.
+        example: a fictitious patient, written from clinical knowledge: column to value. It is what a generator
+            that sees no row may show as an example.
         prevalence: code of the target to its share in the source, from documentation.
         licence, citation, url: of the data.
         sharing: ``local-only`` rows may not leave the machine.
@@ -48,12 +52,25 @@ class DatasetCard(Frozen):
     source: dict[str, Any] = Field(default_factory=dict)
     domain: str = ""
     description: str = ""
+    example: dict[str, float | str] = Field(default_factory=dict)
     prevalence: dict[str, float] = Field(default_factory=dict)
     licence: str = ""
     citation: str = ""
     url: str = ""
     sharing: Sharing = "local-only"
     schema_: TableSchema
+
+    @model_validator(mode="after")
+    def _possible_example(self) -> Self:
+        for name, value in self.example.items():
+            if name not in self.schema_.names:
+                raise ValueError(f"example: '{name}' is not a column of the table")
+            column = self.schema_[name]
+            low, high = column.bounds or (-math.inf, math.inf)
+            possible = value in column.codes if isinstance(value, str) else column.numeric and low <= value <= high
+            if not possible:
+                raise ValueError(f"example: {value!r} is no possible value of '{name}'")
+        return self
 
     @classmethod
     def parse(cls, card: dict[str, Any]) -> Self:
@@ -64,6 +81,9 @@ class DatasetCard(Frozen):
         """
         schema = {k: v for k, v in card.items() if k in TableSchema.model_fields}
         rest = {k: v for k, v in card.items() if k not in schema}
+        if isinstance(rest.get("example"), dict):
+            numeric = {str(name): c.get("kind") in ("continuous", "integer") for name, c in _columns(card).items()}
+            rest["example"] = {str(k): v if numeric.get(str(k)) else label(v) for k, v in rest["example"].items()}
         if isinstance(rest.get("prevalence"), dict):
             rest["prevalence"] = {str(k): v for k, v in rest["prevalence"].items()}
         try:
@@ -75,6 +95,11 @@ class DatasetCard(Frozen):
                 f"the card of dataset '{card.get('name', '?')}' is wrong"
                 f"{f' at {place}' if place else ''}: {first['msg'].removeprefix('Value error, ')}"
             ) from None
+
+
+def _columns(card: Mapping[str, Any]) -> dict[str, Any]:
+    columns = card.get("columns")
+    return {k: v for k, v in columns.items() if isinstance(v, dict)} if isinstance(columns, dict) else {}
 
 
 class Protocol(Frozen):

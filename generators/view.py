@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ class TrainView:
     Attributes:
         schema: the schema card, open to every tier.
         access: the tier.
-        title, description: of the dataset, open to every tier.
+        title, description, example: of the dataset's card, open to every tier; the example is no real row.
         sharing: whether rows and statistics may leave this machine: ``public`` or ``local-only``.
         shown: numbers of the train rows that were handed out as examples, in order, for the record.
     """
@@ -51,6 +52,7 @@ class TrainView:
         self.access = access
         self.title = card.title if card else ""
         self.description = card.description if card else ""
+        self.example = dict(card.example) if card else {}
         self.sharing: Sharing = card.sharing if card else "local-only"
         self.shown: list[int] = []
         self._rows: pd.DataFrame | None = split.train if self._allows(Access.EXAMPLES) else None
@@ -122,6 +124,25 @@ class TrainView:
         """
         self._require(Access.STATISTICS)
         return self._associations if self._rows is None else associate(self._rows, self.schema)
+
+    def restricted(self, access: Access) -> TrainView:
+        """The same train rows for a generator of a lower tier; what it is shown is logged here, too.
+
+        Raises:
+            AccessDeniedError: the tier is higher than this view's own.
+        """
+        self._require(access)
+        view = copy.copy(self)
+        view.access = access
+        if not view._allows(Access.REFERENCE):
+            view._control = None
+        if not view._allows(Access.EXAMPLES):
+            view._rows = None
+        if access is Access.STATISTICS:
+            view._statistics, view._associations = self.statistics(), self.associations()
+        elif access is Access.DESCRIPTION:
+            view._statistics, view._associations = {}, {}
+        return view
 
     def _allows(self, tier: Access) -> bool:
         return TIERS.index(self.access) >= TIERS.index(tier)

@@ -1,0 +1,126 @@
+"""What all generators that ask a language model share: the model, the guard, the transcript, the account."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..base import Generator
+from ..view import Access
+from .model import Model, resolve
+
+if TYPE_CHECKING:
+    from ...benchmarks.dataset import DatasetCard
+    from ..view import TrainView
+    from .client import Client
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cell should cost, before anything is spent: calls and tokens."""
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class LLMGenerator(Generator):
+    """A generator that asks a language model.
+
+    Args:
+        llm: the ``llm`` group of the configuration, see :class:`~.settings.LLMSettings`.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ("openai",)
+    extra: ClassVar[str | None] = "llm"
+    preload: ClassVar[tuple[str, ...]] = ("openai", "synthward.generators.llm.client")
+
+    llm: Mapping[str, Any]
+
+    @classmethod
+    def defining(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The address of the endpoint, deadlines, budgets and the like are no part of the rows' identity."""
+        return {**params, "llm": resolve(params.get("llm") or {}).defining}
+
+    def refuses(self, card: DatasetCard) -> str | None:
+        """Rows and statistics of a ``local-only`` table stay on this machine."""
+        from .endpoints import AccessRefusedError, guard
+
+        try:
+            guard(self.model.settings, card.sharing, self._sends)
+        except AccessRefusedError as error:
+            return str(error)
+        return None
+
+    def prepare(self) -> None:
+        """Start the model server, or find the running one."""
+        if self.model.settings.endpoint == "embedded":
+            from .server import serve
+
+            serve(self.model.settings)
+
+    def attachments(self) -> dict[str, bytes]:
+        """The transcript, from which anybody can replay the cell."""
+        from .transcript import SUFFIX, dump
+
+        exchanges = self._client.exchanges
+        return {SUFFIX.lstrip("."): dump(exchanges)} if exchanges else {}
+
+    @abstractmethod
+    def estimate(self, view: TrainView, n: int) -> Plan:
+        """What ``n`` rows should cost if every reply were valid; asks nobody."""
+
+    @cached_property
+    def model(self) -> Model:
+        """The model that the settings mean."""
+        return resolve(self.llm)
+
+    @property
+    def _sends(self) -> Any:
+        return Access(self.access).value
+
+    def _open(self, view: TrainView) -> None:
+        """Make the client of one run.
+
+        Raises:
+            UserError: what prompts will hold must not leave this machine, or a setting is wrong.
+        """
+        from .client import Client
+
+        self._client: Client = Client(self.model.settings, view.sharing, self._sends)
+
+    def _account(self) -> dict[str, Any]:
+        """What the run cost, for the record: nominal usage is the same whether replies were paid for now or before."""
+        exchanges, usage = self._client.exchanges, self._client.usage
+        replies = [e.reply for e in exchanges]
+        return {
+            "model": self.model.defining,
+            "calls": len(replies),
+            "prompt_tokens": sum(r.usage.prompt_tokens for r in replies),
+            "completion_tokens": sum(r.usage.completion_tokens for r in replies),
+            "seconds": round(sum(r.seconds for r in replies), 3),
+            "cost_usd": self._nominal_cost(),
+            "paid": {
+                "calls": usage.calls,
+                "tokens": usage.prompt_tokens + usage.completion_tokens,
+                "cached_tokens": usage.cached_tokens,
+                "cost_usd": usage.cost_usd,
+                "retries": usage.retries,
+            },
+            "dropped": sorted({name for r in replies for name in r.dropped}),
+            "answered_by": sorted({r.model for r in replies if r.model}),
+        }
+
+    def _nominal_cost(self) -> float | None:
+        from .budget import cost
+        from .exchange import Usage
+
+        replies = [e.reply for e in self._client.exchanges]
+        whole = Usage(
+            prompt_tokens=sum(r.usage.prompt_tokens for r in replies),
+            completion_tokens=sum(r.usage.completion_tokens for r in replies),
+        )
+        return cost(whole, self.model.settings.price)

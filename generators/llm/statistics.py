@@ -1,0 +1,53 @@
+"""Rows from summary statistics in plain language: the zero-shot neurosurgical system (arXiv 2502.09566)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from ...benchmarks.columns import Column
+from ..view import Access
+from .prompts import relate, tell
+from .rows import RowWriter
+
+if TYPE_CHECKING:
+    from ..view import TrainView
+
+
+class Statistics(RowWriter):
+    """A language model that is told univariate and bivariate statistics of the train rows, and shown no row.
+
+    Args:
+        llm: the ``llm`` group of the configuration.
+        threshold: absolute correlation from which a pair of columns is told; the sister study
+            (10.3389/frai.2025.1533508) uses .20.
+        most_pairs: pairs that are told at most, the strongest ones: a prompt has an end.
+        prior_knowledge: tell which database it is, and who its patients are.
+        dictionary: tell what columns and codes mean; else only the values they take.
+        shuffle: put the columns in a new order in every request.
+    """
+
+    access = Access.STATISTICS
+    missing = "imputed"
+
+    def __init__(
+        self,
+        llm: Mapping[str, Any],
+        threshold: float = 0.2,
+        most_pairs: int = 40,
+        prior_knowledge: bool = True,
+        dictionary: bool = True,
+        shuffle: bool = True,
+    ) -> None:
+        super().__init__(llm, prior_knowledge, dictionary, shuffle)
+        self.threshold = threshold
+        self.most_pairs = most_pairs
+
+    def fit(self, view: TrainView, seed: int) -> Self:
+        self._facts = {name: {**facts, "missing": 0.0} for name, facts in view.statistics().items()}
+        self._associations = relate(view.associations(), view.schema, self.threshold, self.most_pairs)
+        return super().fit(view, seed)
+
+    def _blocks(self, order: Sequence[Column], index: int) -> dict[str, Any]:
+        lines = [f"{c.name}: {tell(c, self._facts[c.name])}" for c in order]
+        return {"statistics": lines, "associations": self._associations}
