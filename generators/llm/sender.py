@@ -1,0 +1,284 @@
+"""Sends requests to an endpoint: attempts, pauses between them, and what an endpoint turns out not to know."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ...results.errors import UserError
+from . import endpoints, failures, replies, transport
+from .budget import Budget, Spending, estimate, tokens_of
+from .exchange import Choice, Reply, Request, Usage
+from .failures import DeadlineError, EndpointError, Failure, Secrets
+from .settings import LLMSettings
+
+if TYPE_CHECKING:
+    import openai
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before the first further attempt, and at most
+TOKENIZE_SECONDS = 10.0
+
+
+@dataclass
+class Learned:
+    """What was found out about an endpoint.
+
+    Attributes:
+        dropped: fields that it refused and that requests go without from then on.
+        there: whether it ever answered: one that did may come back.
+    """
+
+    dropped: set[str] = field(default_factory=set)
+    there: bool = False
+
+
+class Sender:
+    """The way to one endpoint, within one run of an event loop.
+
+    Args:
+        settings: of the model and the way to it.
+        learned: of the endpoint so far; added to.
+        budget: of the sweep.
+        usage: of the client; attempts are counted here, paid replies where they are kept.
+        ends: monotonic time at which the cell's requests end; a pause that would last longer is not begun.
+    """
+
+    def __init__(self, settings: LLMSettings, learned: Learned, budget: Budget, usage: Spending, ends: float) -> None:
+        self._settings, self._learned, self._budget, self._usage, self._ends = settings, learned, budget, usage, ends
+        self.concurrency = 1 if settings.endpoint == "embedded" and settings.exact else settings.concurrency
+        self._slots = asyncio.Semaphore(self.concurrency)
+        self._reason: UserError | None = None
+        self._stopped = asyncio.Event()
+        self._quiet_until = 0.0
+        self._base_url = ""
+        self._secrets = Secrets()
+        self._connections = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Sender:
+        await self._connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connections.aclose()
+
+    @property
+    def stopped(self) -> UserError | None:
+        """Why nothing more is sent."""
+        return self._reason
+
+    def stop(self, reason: UserError) -> None:
+        """Send nothing more. What is in flight is waited for, as it is being paid."""
+        self._reason = self._reason or reason
+        self._stopped.set()
+
+    async def reply(self, request: Request) -> Reply:
+        """Ask for the reply to a request; in several requests, if the endpoint gives one choice at a time.
+
+        Raises:
+            EndpointError: it will not come.
+            DeadlineError: the next attempt would come too late.
+            BudgetSpentError: it does not fit.
+        """
+        if request.draws == 1 or self._takes_draws:
+            whole = await self._obtain(request, request.draws, 0)
+            if whole is not None:
+                return whole
+        draws = [self._obtain(request, 1, i) for i in range(request.draws)]
+        parts = await asyncio.gather(*draws, return_exceptions=True)
+        paid = [p for p in parts if isinstance(p, Reply)]
+        for error in (p for p in parts if isinstance(p, BaseException)):
+            if not paid or not isinstance(error, UserError):
+                raise error
+            self.stop(error)  # and keep what came, as it was paid
+        return Reply(
+            key=request.key,
+            choices=tuple(c for p in paid for c in p.choices),
+            usage=Usage(
+                prompt_tokens=sum(p.usage.prompt_tokens for p in paid),
+                completion_tokens=sum(p.usage.completion_tokens for p in paid),
+            ),
+            seconds=max(p.seconds for p in paid),
+            dropped=tuple(sorted(self._learned.dropped)),
+            model=paid[0].model,
+        )
+
+    @property
+    def _takes_draws(self) -> bool:
+        return endpoints.takes_draws(self._settings) and "n" not in self._learned.dropped
+
+    async def _obtain(self, request: Request, draws: int, first: int) -> Reply | None:
+        """A reply, after as many attempts as it may take; ``None`` if the endpoint turns out not to know ``n``."""
+        attempts = 0
+        while True:
+            await self._pause(self._quiet_until - time.monotonic())
+            sent = endpoints.body(self._settings, request, draws, first, self._learned.dropped)
+            async with self._slots, self._turn():
+                outcome = await self._paid_attempt(request, draws, sent)
+            if isinstance(outcome, Reply):
+                return outcome.model_copy(update={"dropped": tuple(sorted(self._learned.dropped))})
+            if field := endpoints.refused_field(outcome, sent):
+                self._learned.dropped.add(field)
+                if field == "n":
+                    return None
+                continue
+            if outcome.code in ("content_filter", "content_policy_violation"):
+                refused = Choice(text="", finish="content_filter", refusal=outcome.reason)
+                return Reply(key=request.key, choices=(refused,))
+            attempts += 1
+            passing = outcome.passing and (self._learned.there or not outcome.absent)
+            if not passing or attempts > self._settings.retries:
+                tried = f" ({attempts} attempts)" if passing else ""
+                told = failures.explain(outcome, self._base_url, self._settings.model, self._settings.key_env)
+                raise EndpointError(told + tried)
+            if outcome.absent and self._settings.endpoint == "embedded":
+                await self._connect()  # it was stopped: another is started
+            self._usage.retries += 1
+            await self._pause(self._pause_after(attempts, outcome))
+
+    async def _paid_attempt(self, request: Request, draws: int, sent: dict[str, Any]) -> Reply | Failure:
+        """One attempt, reserved in the budget and settled by what came of it."""
+        expected = estimate([request.model_copy(update={"draws": draws})])
+        ticket = await self._budget.reserve(expected)
+        used = expected  # an interrupted attempt may have been billed
+        try:
+            start = time.monotonic()
+            outcome = await self._attempt(sent)
+            if isinstance(outcome, bytes):
+                try:
+                    outcome = replies.parse(outcome, request.key, draws, self._secrets)
+                except replies.MalformedReplyError as error:
+                    outcome = Failure(str(error), passing=True, paid=True, kind="malformed")
+            if isinstance(outcome, Reply):
+                self._usage.statuses["200"] += 1
+                used = await self._used(request, outcome)
+                return outcome.model_copy(update={"usage": used, "seconds": time.monotonic() - start})
+            self._usage.statuses[outcome.kind or str(outcome.status)] += 1
+            if outcome.paid:
+                self._usage.lost_tokens += expected.total
+            else:
+                used = Usage()
+            return outcome
+        finally:
+            self._budget.settle(ticket, used)
+
+    async def _attempt(self, sent: dict[str, Any]) -> bytes | Failure:
+        """One HTTP request: the body of the answer, or how it failed."""
+        seconds = self._settings.request_seconds
+        rest = {k: v for k, v in sent.items() if k not in ("model", "messages")}
+        create = self._sdk.chat.completions.with_raw_response.create
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await create(model=sent["model"], messages=sent["messages"], extra_body=rest)
+        except transport.errors() as error:
+            failure = transport.failure_of(error, seconds, self._secrets)
+            self._learned.there = self._learned.there or bool(failure.status)
+            return failure
+        self._learned.there = True
+        return answer.http_response.content
+
+    async def _used(self, request: Request, reply: Reply) -> Usage:
+        """What the reply cost, estimated where the endpoint does not say, or says it of one choice only."""
+        texts = [c.text for c in reply.choices]
+        completion = reply.usage.completion_tokens or tokens_of(*texts)
+        if len(texts) > 1 and self._settings.endpoint in ("embedded", "llama_cpp"):
+            # llama.cpp's usage is that of one choice (build 11549).
+            counted = await self._tokenize(texts)
+            completion = completion * len(texts) if counted is None else counted
+        prompt = reply.usage.prompt_tokens or tokens_of(*(m.content for m in request.messages))
+        return Usage(prompt_tokens=prompt, completion_tokens=completion)
+
+    async def _tokenize(self, texts: list[str]) -> int | None:
+        root = urlsplit(self._base_url)._replace(path="/tokenize", query="").geturl()
+        try:
+            async with asyncio.timeout(TOKENIZE_SECONDS):
+                # A line break between two choices stands for the token that ended the first.
+                found: object = await self._sdk.post(root, cast_to=object, body={"content": "\n".join(texts) + "\n"})
+        except transport.errors():
+            return None
+        tokens = found.get("tokens") if isinstance(found, dict) else None
+        return len(tokens) if isinstance(tokens, list) else None
+
+    def _pause_after(self, attempts: int, failure: Failure) -> float:
+        """Seconds: what the endpoint asks for, else ever longer, with jitter so that workers do not return together."""
+        if failure.wait:
+            self._quiet_until = max(self._quiet_until, time.monotonic() + failure.wait)
+            return failure.wait
+        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempts - 1))
+        return longest * random.uniform(0.5, 1)
+
+    async def _pause(self, seconds: float) -> None:
+        if time.monotonic() + seconds > self._ends:
+            raise deadline(self._settings)
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), seconds)
+        if self._reason is not None:
+            raise self._reason
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._settings.endpoint != "embedded":
+            yield
+            return
+        from .server import turn
+
+        async with _held(turn(self._settings)):
+            yield
+
+    async def _connect(self) -> None:
+        settings = self._settings
+        if settings.endpoint == "embedded":
+            from .server import serve
+
+            connection = serve(settings)
+            self._base_url, key = connection.base_url, connection.key
+        else:
+            self._base_url, key = endpoints.address(settings), endpoints.api_key(settings)
+        self._secrets = Secrets(key)
+        way = transport.connected(self._base_url, key, settings.query, settings.request_seconds)
+        self._sdk: openai.AsyncOpenAI = await self._connections.enter_async_context(way)
+
+
+def deadline(settings: LLMSettings) -> DeadlineError:
+    """The error of a cell whose time is over."""
+    return DeadlineError(f"the requests of this cell took longer than llm.cell_seconds={settings.cell_seconds:g}")
+
+
+@contextlib.asynccontextmanager
+async def _held(context: AbstractContextManager[object]) -> AsyncIterator[None]:
+    """Hold a context whose entry may block for long, such as a lock, in a thread that nobody need wait for."""
+    loop = asyncio.get_running_loop()
+    entered: asyncio.Future[None] = loop.create_future()
+    leave = threading.Event()
+
+    def tell(error: BaseException | None) -> None:
+        if entered.done():
+            return
+        if error is None:
+            entered.set_result(None)
+        else:
+            entered.set_exception(error)
+
+    def hold() -> None:
+        try:
+            with context:
+                loop.call_soon_threadsafe(tell, None)
+                leave.wait()
+        except BaseException as error:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
+                loop.call_soon_threadsafe(tell, error)
+
+    threading.Thread(target=hold, daemon=True).start()
+    try:
+        await entered
+        yield
+    finally:
+        leave.set()
