@@ -193,7 +193,7 @@ def _sampler(specification: Specification, schema: TableSchema) -> Callable[[int
             drawn[name] = codes[name][values] if name in codes else values
         for name, column in columns.items():  # last, so that a parent counts where its value is not recorded
             if column.missing:
-                drawn[name] = np.where(rng.random(size) < column.missing, _gap(schema[name]), drawn[name])
+                drawn[name] = np.where(100 * rng.random(size) < column.missing, _gap(schema[name]), drawn[name])
         return pd.DataFrame({name: drawn[name] for name in schema.names})
 
     return draw
@@ -202,10 +202,10 @@ def _sampler(specification: Specification, schema: TableSchema) -> Callable[[int
 def _quantile(margin: Numbers | Codes, column: Column, schema: TableSchema) -> Quantile:
     """Of numbers, or of places among the codes."""
     if isinstance(margin, Codes):
-        return by_weight([margin.weights[code] for code in _codes(column, schema)])
+        return by_weight([margin.percent[code] for code in _codes(column, schema)])
     found = fit(shape(margin))
     assert found is not None  # it was checked
-    return with_zeros(found.quantile, margin.zeros)
+    return with_zeros(found.quantile, margin.zeros / 100)
 
 
 def _codes(column: Column, schema: TableSchema) -> list[str]:

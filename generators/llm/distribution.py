@@ -25,7 +25,7 @@ MAX_CODES = 1_000
 LIMIT = 1e12  # of any number
 
 Number = Annotated[float, Field(strict=True, ge=-LIMIT, le=LIMIT)]
-Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
 Decimals = Annotated[int, Field(strict=True, ge=0, le=10)]
 
 
@@ -38,7 +38,7 @@ class Numbers(Frozen):
             ``sd`` is the root of the mean, whatever is said here.
         min, max: smallest and largest value; the bounds of the card if ``None``, and never beyond them.
         decimals: to which values are rounded; those of the card if ``None``, and never more.
-        zeros: share of further values that are exactly 0, which none of the above counts.
+        zeros: percentage of the known values that are exactly 0 besides, which none of the above counts.
     """
 
     family: Family
@@ -47,17 +47,18 @@ class Numbers(Frozen):
     min: Number | None = None
     max: Number | None = None
     decimals: Decimals | None = None
-    zeros: Share = 0.0
+    zeros: Percent = 0.0
 
 
 class Codes(Frozen):
     """How the known values of a categorical or ordinal column are distributed.
 
     Attributes:
-        weights: code to its weight; only their ratios count, and a code that is not named has weight 0.
+        percent: code to the percentage of the known values; only their ratios count, and a code that is not
+            named has none.
     """
 
-    weights: dict[str, Annotated[Number, Field(ge=0)]] = Field(max_length=MAX_CODES)
+    percent: dict[str, Annotated[Number, Field(ge=0)]] = Field(max_length=MAX_CODES)
 
 
 class Given(Frozen):
@@ -76,11 +77,11 @@ class NumberColumn(Numbers):
     """A numeric column.
 
     Attributes:
-        missing: share of missing values, at random.
+        missing: percentage of missing values, at random.
         given: where the distribution depends on another column.
     """
 
-    missing: Share = 0.0
+    missing: Percent = 0.0
     given: Given | None = None
 
 
@@ -88,11 +89,11 @@ class CodeColumn(Codes):
     """A categorical or ordinal column.
 
     Attributes:
-        missing: share of missing values, at random.
+        missing: percentage of missing values, at random.
         given: where the distribution depends on another column.
     """
 
-    missing: Share = 0.0
+    missing: Percent = 0.0
     given: Given | None = None
 
 
@@ -160,11 +161,9 @@ class Specification(Frozen):
 
         Returns:
             The specification without what was refused, in the order of the card and with nothing left open
-            (bounds, decimals, weights that sum to one), and the problems. It can be sampled from if
+            (bounds, decimals, percentages that sum to 100), and the problems. It can be sampled from if
             no problem is left unrepaired.
         """
-        from .copula import tie
-
         problems = [Problem("", "unknown column", True) for name in self.columns if name not in schema.names]
         columns: Columns = {}
         for column in schema.columns:
@@ -176,13 +175,26 @@ class Specification(Frozen):
             problems += found
             if checked is not None:
                 columns[column.name] = checked
-        for name in sorted(_in_cycles(columns)):
-            problems.append(Problem(name, "depends on itself by way of its parents", False))
-            del columns[name]
-        kept, found = _pairs(self.correlations, columns, schema)
-        problems += found
-        specification = self.model_copy(update={"columns": columns, "correlations": kept})
-        return specification, problems + tie(specification, schema).problems
+        specification, found = self.tied(columns, self.correlations, schema)
+        return specification, problems + found
+
+    @classmethod
+    def tied(
+        cls, columns: Columns, correlations: tuple[Correlation, ...], schema: TableSchema
+    ) -> tuple[Self, list[Problem]]:
+        """Put columns that were checked one by one together.
+
+        Returns:
+            The specification without what was refused, and the problems between columns.
+        """
+        from .copula import tie
+
+        cyclic = sorted(_in_cycles(columns))
+        problems = [Problem(name, "depends on itself by way of its parents", False) for name in cyclic]
+        remaining = {name: columns[name] for name in schema.names if name in columns and name not in cyclic}
+        kept, found = _pairs(correlations, remaining, schema)
+        specification = cls(columns=remaining, correlations=kept)
+        return specification, problems + found + tie(specification, schema).problems
 
 
 def decode(text: str) -> tuple[dict[str, Any] | None, list[Problem]]:
@@ -280,6 +292,9 @@ def check(
     if stated.missing and not column.missing:
         notes.append(("missing values where the card has none", True))
         checked = checked and checked.model_copy(update={"missing": 0.0})
+    elif stated.missing == 100:
+        notes.append(("missing in every row", False))
+        checked = None
     if stated.given is not None:
         given = _given(stated.given, column, schema, notes)
         checked = given and checked and checked.model_copy(update={"given": given})
@@ -301,7 +316,7 @@ Notes = list[tuple[str, bool]]
 def _margin(stated: Any, column: Column, notes: Notes) -> Any:
     """A margin with nothing left open, of the type that it came in; ``None`` if it is refused."""
     if isinstance(stated, Numbers) != column.numeric:
-        wanted = "a distribution of numbers" if column.numeric else "weights of codes"
+        wanted = "a distribution of numbers" if column.numeric else "percentages of codes"
         notes.append((f"not {wanted}, which its kind asks for", False))
         return None
     return _numbers(stated, column, notes) if column.numeric else _codes(stated, column, notes)
@@ -366,18 +381,18 @@ def _fault(numbers: Numbers) -> str | None:
 
 
 def _codes(stated: Codes, column: Column, notes: Notes) -> Codes | None:
-    weights = {code: stated.weights.get(code, 0.0) for code in column.codes}
-    if stated.weights.keys() - weights:
+    percent = {code: stated.percent.get(code, 0.0) for code in column.codes}
+    if stated.percent.keys() - percent:
         notes.append(("unknown code", True))
-    if weights.keys() - stated.weights:
-        notes.append(("code without a weight: zero", True))
-    total = sum(weights.values())
+    if percent.keys() - stated.percent:
+        notes.append(("code without a percentage: zero", True))
+    total = sum(percent.values())
     if not total > 0:
-        notes.append(("no weight above zero", False))
+        notes.append(("no percentage above zero", False))
         return None
-    if abs(total - 1) > 0.01:
-        notes.append(("weights that do not sum to one", True))
-    return stated.model_copy(update={"weights": {code: weight / total for code, weight in weights.items()}})
+    if abs(total - 100) > 1:
+        notes.append(("percentages that do not sum to 100", True))
+    return stated.model_copy(update={"percent": {code: 100 * p / total for code, p in percent.items()}})
 
 
 def _given(stated: Given, column: Column, schema: TableSchema, notes: Notes) -> Given | None:

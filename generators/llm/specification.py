@@ -1,0 +1,239 @@
+"""A language model writes down a distribution, and we draw the rows: any number of them for a call or two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from ...benchmarks.columns import Column, Kind
+from ...benchmarks.seeds import derive
+from ...results.errors import UserError
+from ..summary import indicated
+from ..view import Access
+from .base import LLMGenerator, Plan
+from .budget import tokens_of
+from .distribution import (
+    Columns,
+    Correlation,
+    Problem,
+    Specification,
+    counted,
+    ordered,
+    read_columns,
+    read_correlations,
+)
+from .exchange import Form, Message, Reply, Request
+from .prompts import describe, relate, render, tell, template_hash
+from .specification_form import columns_form, columns_tokens, correlations_form, correlations_tokens
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..view import TrainView
+
+COLUMNS_TEMPLATE = "specification.j2"
+CORRELATIONS_TEMPLATE = "specification_correlations.j2"
+
+
+class LLMSpecification(LLMGenerator):
+    """A language model that writes a distribution specification, which we sample from.
+
+    The published tables of the zero-shot neurosurgical study (arXiv 2502.09566) replay as a seeded NumPy program: the
+    model had written a sampler and run it. Here it writes what such a program would hold, as data: a family,
+    its moments for each column of numbers, a percentage for each code, and correlations. Nothing that
+    it writes is ever executed. Columns that are refused are asked for again; whatever is repaired is counted.
+
+    Args:
+        llm: the ``llm`` group of the configuration.
+        access: ``description``, or ``statistics`` to tell the model those of the train rows.
+        attempts: how often a column, or the correlations, are asked for at most.
+        correlations: ask for correlations, in a request of their own; else columns are independent.
+        threshold: absolute correlation from which a pair is told, with ``statistics`` access.
+        most_pairs: correlations that are told, and that are asked for, at most.
+        ranges: ask for the smallest and the largest value of a column of numbers; else they are the card's bounds.
+            Small models contradict themselves when they write them, and their columns are refused.
+        columns_per_request: columns asked for in one request: the context of a model has an end.
+        prior_knowledge: tell which database it is, and who its patients are.
+        dictionary: tell what columns and codes mean; else only the values they take.
+    """
+
+    version = "1"
+
+    def __init__(
+        self,
+        llm: Mapping[str, Any],
+        access: str = Access.DESCRIPTION,
+        attempts: int = 5,
+        correlations: bool = True,
+        threshold: float = 0.2,
+        most_pairs: int = 24,
+        ranges: bool = False,
+        columns_per_request: int = 16,
+        prior_knowledge: bool = True,
+        dictionary: bool = True,
+    ) -> None:
+        if access not in (Access.DESCRIPTION, Access.STATISTICS):
+            raise UserError(f"llm_specification: access is 'description' or 'statistics', not '{access}'")
+        self.llm = llm
+        self.access = Access(access)
+        self.missing = "reproduced" if access == Access.STATISTICS else "imputed"
+        self.attempts = attempts
+        self.correlations = correlations
+        self.threshold = threshold
+        self.most_pairs = most_pairs
+        self.ranges = ranges
+        self.columns_per_request = columns_per_request
+        self.prior_knowledge = prior_knowledge
+        self.dictionary = dictionary
+
+    def fit(self, view: TrainView, seed: int) -> Self:
+        """Take note of the view; the model is asked at the first ``sample``, so that a plan costs nothing."""
+        self._open(view)
+        self._view, self._schema, self._seed = view, view.schema, seed
+        self._gaps = self.missing == "reproduced"
+        self._requests = 0
+        self._problems: list[Problem] = []
+        self._specification: Specification | None = None
+        return self
+
+    def sample(self, n: int, seed: int) -> pd.DataFrame:
+        from .copula import sample
+
+        if self._specification is None:
+            self._specification = self._specify()
+        table, self._broken = sample(self._specification, self._schema, n, seed)
+        return table
+
+    def details(self) -> dict[str, Any]:
+        account = self._account() | {
+            "prompt_template": template_hash(COLUMNS_TEMPLATE),
+            "correlations_template": template_hash(CORRELATIONS_TEMPLATE),
+            "problems": counted(self._problems),
+        }
+        assert self._specification is not None
+        specification = self._specification.model_dump(mode="json", exclude_none=True)
+        return {"llm": account, "specification": specification, "rows_drawn_anew": self._broken}
+
+    def estimate(self, n: int) -> Plan:
+        columns = self._schema.columns
+        requests = [self._columns_request(group) for group in self._groups(columns)]
+        names = self._correlated()
+        requests += [self._correlations_request(names)] if names else []
+        self._requests = 0
+        prompts = [tokens_of(message.content) for request in requests for message in request.messages]
+        # A reply is held to its form: about half of the room that it is given.
+        return Plan(len(requests), sum(prompts), sum(request.max_tokens for request in requests) // 2)
+
+    def _specify(self) -> Specification:
+        """Ask the model for the specification.
+
+        Raises:
+            UserError: some column was never described validly.
+        """
+        columns = self._ask_columns()
+        specification, problems = Specification.tied(columns, self._ask_correlations(), self._schema)
+        self._problems += problems
+        lacking = [name for name in self._schema.names if name not in specification.columns]
+        if not lacking:
+            return specification
+        reasons = counted(self._problems)["refused"]
+        raise UserError(
+            f"the model gave no valid distribution of {', '.join(lacking)} in {self.attempts} attempts "
+            f"({', '.join(f'{reason}: {count}' for reason, count in reasons.items())}): "
+            "raise generator.attempts, or ask a stronger model"
+        )
+
+    def _ask_columns(self) -> Columns:
+        """The columns that the model described validly, after so many attempts."""
+        columns: Columns = {}
+        for _ in range(self.attempts):
+            groups = self._groups([c for c in self._schema.columns if c.name not in columns])
+            if not groups:
+                break
+            replies = self._client.complete([self._columns_request(group) for group in groups])
+            for reply, group in zip(replies, groups, strict=True):
+                accepted, problems = read_columns(_text(reply), group, self._schema)
+                self._problems += problems
+                columns |= accepted
+        return columns
+
+    def _ask_correlations(self) -> tuple[Correlation, ...]:
+        """The correlations that the model gave, or none if no attempt led to any."""
+        names = self._correlated()
+        for _ in range(self.attempts if names else 0):
+            (reply,) = self._client.complete([self._correlations_request(names)])
+            pairs, problems = read_correlations(_text(reply))
+            self._problems += problems
+            if pairs is not None:
+                return pairs
+        return ()
+
+    def _groups(self, columns: Sequence[Column]) -> list[Sequence[Column]]:
+        """Columns by request, in groups of about equal size."""
+        requests = -(-len(columns) // self.columns_per_request)
+        size = -(-len(columns) // max(requests, 1))
+        return [columns[i : i + size] for i in range(0, len(columns), size or 1)]
+
+    def _correlated(self) -> list[str]:
+        """Columns whose correlations are asked for: two at least, or none."""
+        names = [c.name for c in self._schema.columns if ordered(c)] if self.correlations else []
+        return names if len(names) > 1 else []
+
+    def _columns_request(self, columns: Sequence[Column]) -> Request:
+        statistics: list[str] = []
+        if self.access == Access.STATISTICS:
+            facts = self._view.statistics()
+            statistics = [f"{c.name}: {tell(c, facts[c.name])}" for c in columns]
+        prompt = render(
+            COLUMNS_TEMPLATE,
+            **self._blocks(columns),
+            statistics=statistics,
+            numbers=any(c.numeric for c in columns),
+            ranges=self.ranges,
+            codes=any(not c.numeric for c in columns),
+            decimals=any(c.kind is Kind.CONTINUOUS and c.decimals is None for c in columns),
+            counts=any(c.kind is Kind.INTEGER for c in columns),
+            gaps=self._gaps and any(c.missing for c in columns),
+        )
+        return self._request(prompt, columns_form(columns, self._gaps, self.ranges), columns_tokens(columns))
+
+    def _correlations_request(self, names: Sequence[str]) -> Request:
+        columns = [self._schema[name] for name in names]
+        most = min(self.most_pairs, len(names) * (len(names) - 1) // 2)
+        associations: list[str] = []
+        if self.access == Access.STATISTICS:
+            known = {(a, b): r for (a, b), r in self._view.associations().items() if a in names and b in names}
+            associations = relate(known, self._schema, self.threshold, most)
+        prompt = render(
+            CORRELATIONS_TEMPLATE,
+            **self._blocks(columns),
+            associations=associations,
+            most=most,
+            high=[f"{c.name}={indicated(c, self._schema)}" for c in columns if len(c.codes) == 2],
+        )
+        return self._request(prompt, correlations_form(names, most), correlations_tokens(names, most))
+
+    def _blocks(self, columns: Sequence[Column]) -> dict[str, Any]:
+        return {
+            "prior_knowledge": self.prior_knowledge and bool(self._view.title),
+            "title": self._view.title,
+            "description": self._view.description,
+            "dictionary": [{"name": c.name, "text": describe(c, self.dictionary)} for c in columns],
+        }
+
+    def _request(self, prompt: str, form: Form, max_tokens: int) -> Request:
+        structure = self.model.settings.structure
+        index, self._requests = self._requests, self._requests + 1
+        return Request(
+            model=self.model.defining,
+            messages=(Message(role="user", content=prompt),),
+            form={"grammar": form, "json_schema": Form(json_schema=form.json_schema), "none": Form()}[structure],
+            max_tokens=max_tokens,
+            index=index,
+            seed=derive(self._seed, "request", str(index)),
+        )
+
+
+def _text(reply: Reply) -> str:
+    """The reply's one choice; a refusal is a text without an object."""
+    return reply.choices[0].text if reply.choices else ""
