@@ -158,7 +158,7 @@ class Endpoint:
     def _batch_api(self, received, parts):
         match received.method, parts:
             case "POST", ["files"]:
-                name = f"file-{len(self.files)}"
+                name = f"file-{sum(n.startswith('file-') for n in self.files)}"
                 self.files[name] = _uploaded(received)
                 return json_answer({"id": name, "object": "file", "purpose": "batch"})
             case "GET", ["files", name, "content"]:
@@ -192,9 +192,9 @@ class Endpoint:
         return batch
 
 
-def settings_for(endpoint, **more):
+def settings_for(served, **more):
     """Settings of a client of the endpoint; ``endpoint="openai"`` unless another kind is given."""
-    return LLMSettings(**{"endpoint": "openai", "model": "test-model", "base_url": endpoint.url} | more)
+    return LLMSettings(**{"endpoint": "openai", "model": "test-model", "base_url": served.url} | more)
 
 
 def _uploaded(received):

@@ -114,6 +114,8 @@ class Budget:
             BudgetSpentError: it does not fit.
         """
         ticket = uuid.uuid4().hex
+        if self._settings.max_tokens is None and self._settings.max_cost_usd is None:
+            return ticket  # nothing to be held back from: what it costs is entered when it is settled
         while refusal := self._enter(ticket, usage, bounded=True):
             if not self._open:
                 raise BudgetSpentError(refusal)
@@ -138,7 +140,8 @@ class Budget:
         return refusal
 
     def _append(self, path: Path, ticket: str, entry: tuple[int, float], bounded: bool) -> str | None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._read:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(self._read)
@@ -157,7 +160,7 @@ class Budget:
         try:
             ticket, tokens, dollars = json.loads(line)
             self._take(str(ticket), (int(tokens), float(dollars)))
-        except (ValueError, TypeError):  # half a line
+        except (ValueError, TypeError, OverflowError):  # half a line
             return
 
     def _take(self, ticket: str, entry: tuple[int, float]) -> None:

@@ -87,8 +87,11 @@ async def locked(path: Path) -> AsyncIterator[None]:
 
 def _try_lock(path: Path) -> IO[str] | None:
     with full_disk_is_clear(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("a")
+        try:
+            handle = path.open("a")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = path.open("a")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(handle.fileno()).st_ino == path.stat().st_ino:

@@ -39,11 +39,11 @@ class Client:
     """
 
     def __init__(self, settings: LLMSettings, sharing: Sharing = "public", sends: Sends = "description") -> None:
+        if settings.endpoint not in ("embedded", "replay"):
+            endpoints.address(settings)
         endpoints.guard(settings, sharing, sends)
         if settings.endpoint == "replay" and not settings.transcript:
             raise UserError("llm=replay needs a transcript: llm.transcript=FILE, or a folder of them")
-        if settings.endpoint not in ("embedded", "replay"):
-            endpoints.address(settings)
         if settings.batch and (settings.endpoint != "openai" or not settings.cache):
             raise UserError("llm.batch=true needs llm=openai and a cache, where it finds its batches again")
         self.usage = Spending(cost_usd=None if settings.price is None else 0.0)

@@ -172,11 +172,11 @@ class Sender:
     async def _attempt(self, sent: dict[str, Any]) -> bytes | Failure:
         """One HTTP request: the body of the answer, or how it failed."""
         seconds = self._settings.request_seconds
-        rest = {k: v for k, v in sent.items() if k not in ("model", "messages")}
         create = self._sdk.chat.completions.with_raw_response.create
         try:
             async with asyncio.timeout(seconds):
-                answer = await create(model=sent["model"], messages=sent["messages"], extra_body=rest)
+                # All in extra_body: arguments are walked through and converted, at a fifth of the whole cost.
+                answer = await create(model="", messages=(), extra_body=sent)
         except transport.errors() as error:
             failure = transport.failure_of(error, seconds, self._secrets)
             self._learned.there = self._learned.there or bool(failure.status)

@@ -1,0 +1,576 @@
+"""The LLM client against an endpoint that behaves: requests, cache, budget, transcripts, batches."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from llm_endpoint import Endpoint, completion, json_answer, says, settings_for
+from synthward.generators.llm import endpoints
+from synthward.generators.llm.budget import BudgetSpentError
+from synthward.generators.llm.cache import Cache
+from synthward.generators.llm.client import Client
+from synthward.generators.llm.exchange import Choice, Exchange, Form, Message, Reply, Request, Usage
+from synthward.generators.llm.failures import DeadlineError, EndpointError
+from synthward.generators.llm.settings import LLMSettings, Price
+from synthward.generators.llm.transcript import SUFFIX, Transcripts, defining_of, dump
+from synthward.results.errors import StoppedError, UserError
+
+SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}}
+FORM = Form(grammar='root ::= "1"', json_schema=SCHEMA)
+
+
+@pytest.fixture
+def endpoint():
+    with Endpoint() as endpoint:
+        yield endpoint
+
+
+def request(settings, index=0, **more):
+    fields = {"max_tokens": 50, "seed": 10 * index} | more
+    return Request(model=settings.defining, messages=(Message(role="user", content="rows!"),), index=index, **fields)
+
+
+def requests(settings, count, **more):
+    return [request(settings, i, **more) for i in range(count)]
+
+
+def exchange(settings, index=0, text="1,2"):
+    asked = request(settings, index)
+    return Exchange(request=asked, reply=Reply(key=asked.key, choices=(Choice(text=text),)))
+
+
+# --- what is sent, and what comes back
+
+
+def test_replies_come_in_the_order_of_their_requests(endpoint):
+    settings = settings_for(endpoint, concurrency=4)
+    client = Client(settings)
+    replies = client.complete(list(reversed(requests(settings, 9))))
+    assert [r.choices[0].text for r in replies] == [f"row {10 * i} 0" for i in reversed(range(9))]
+    assert [e.request.index for e in client.exchanges] == list(range(9))
+    assert replies[0].model == "test-model"
+    assert replies[0].seconds > 0
+
+
+def test_a_request_is_asked_once_even_without_a_cache(endpoint):
+    settings = settings_for(endpoint)
+    client = Client(settings)
+    twice = client.complete([request(settings), request(settings)])
+    assert twice[0] == twice[1] == client.complete([request(settings)])[0]
+    assert len(endpoint.bodies) == 1
+
+
+def test_concurrency_is_bounded(endpoint):
+    settings = settings_for(endpoint, concurrency=2)
+    endpoint.delay = 0.05
+    start = time.monotonic()
+    Client(settings).complete(requests(settings, 6))
+    assert time.monotonic() - start >= 3 * 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "unsent"),
+    [
+        ("openai", {"response_format", "n"}, {"grammar", "temperature", "top_k"}),
+        ("vllm", {"structured_outputs", "n", "temperature", "min_p"}, {"response_format", "grammar"}),
+        ("llama_cpp", {"grammar", "n", "top_k", "min_p", "top_p"}, {"response_format"}),
+        ("ollama", {"response_format"}, {"grammar", "n"}),
+    ],
+)
+def test_each_kind_of_endpoint_is_sent_what_it_understands(endpoint, kind, sent, unsent):
+    settings = settings_for(endpoint, endpoint=kind)
+    reply = Client(settings).complete([request(settings, draws=3, form=FORM)])[0]
+    assert len(reply.choices) == 3
+    for body in endpoint.bodies:
+        assert sent <= set(body)
+        assert not unsent & set(body)
+
+
+def test_where_draws_are_several_requests_each_has_its_own_seed(endpoint):
+    settings = settings_for(endpoint, endpoint="ollama")
+    reply = Client(settings).complete([request(settings, index=1, draws=3)])[0]
+    assert sorted(body["seed"] for body in endpoint.bodies) == [10, 11, 12]
+    assert [c.text for c in reply.choices] == ["row 10 0", "row 11 0", "row 12 0"]
+    assert reply.usage == Usage(prompt_tokens=300, completion_tokens=9)
+
+
+def test_tokens_of_all_draws_are_counted_where_llama_cpp_tells_those_of_one(endpoint):
+    settings = settings_for(endpoint, endpoint="llama_cpp")
+    endpoint.script.append(
+        lambda _: json_answer(completion("a b", "c d e") | {"usage": {"prompt_tokens": 7, "completion_tokens": 2}})
+    )
+    reply = Client(settings).complete([request(settings, draws=2)])[0]
+    assert reply.usage == Usage(prompt_tokens=7, completion_tokens=5)
+    assert endpoint.received[-1].path == "/tokenize"
+
+
+def test_query_parameters_and_azures_header(endpoint, monkeypatch):
+    monkeypatch.setenv("SOME_KEY", "s3cret")
+    settings = settings_for(endpoint, query={"api-version": "2026-01-01"}, key_env="SOME_KEY")
+    Client(settings).complete([request(settings)])
+    assert endpoint.received[0].path == "/v1/chat/completions?api-version=2026-01-01"
+    assert endpoint.received[0].headers["authorization"] == "Bearer s3cret"
+
+
+def test_works_in_a_fork_of_a_process_that_has_used_it(endpoint):
+    settings = settings_for(endpoint)
+    client = Client(settings)
+    client.complete([request(settings)])
+    pid = os.fork()
+    if pid == 0:
+        os._exit(int(len(client.complete(requests(settings, 3))) != 3))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert len(client.complete(requests(settings, 5))) == 5
+
+
+def test_a_request_for_another_model_never_enters_the_cache(endpoint):
+    settings = settings_for(endpoint)
+    with pytest.raises(ValueError, match="another model"):
+        Client(settings_for(endpoint, temperature=0.5)).complete([request(settings)])
+    assert not endpoint.received
+
+
+# --- who may be sent what
+
+
+@pytest.mark.parametrize("sends", ["statistics", "examples", "rows"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"endpoint": "openai", "base_url": "https://api.example.com/v1"},
+        {"endpoint": "vllm", "base_url": "http://127.0.0.1.example.com/v1"},
+        {"endpoint": "ollama", "base_url": "http://127.0.0.1:11434/v1", "model": "gpt-oss:120b-cloud"},
+    ],
+)
+def test_what_is_local_stays_on_this_machine(place, sends):
+    settings = LLMSettings(**place)
+    with pytest.raises(UserError, match=r"local-only .* llm\.allow_remote=true"):
+        Client(settings, "local-only", sends)
+    Client(settings, "local-only", "description")
+    Client(settings, "public", sends)
+    Client(settings.model_copy(update={"allow_remote": True}), "local-only", sends)
+
+
+def test_a_model_on_this_machine_may_see_local_rows(endpoint):
+    Client(settings_for(endpoint), "local-only", "rows")
+    Client(LLMSettings(endpoint="embedded"), "local-only", "rows")
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        (None, "needs the address"),
+        ("api.example.com/v1", "no address"),
+        ("ftp://example.com", "no address"),
+        ("http://[::1", "no address"),
+        ("http://host:99999/v1", "no address"),
+        ("https://me:hunter2@example.com/v1", "key_env"),
+    ],
+)
+def test_an_address_that_is_none_is_one_line_without_a_password(url, why):
+    with pytest.raises(UserError, match=why) as caught:
+        Client(LLMSettings(endpoint="openai", base_url=url))
+    assert "hunter2" not in str(caught.value)
+
+
+# --- the cache
+
+
+def test_a_second_client_pays_nothing(endpoint, tmp_path):
+    settings = settings_for(endpoint, cache=str(tmp_path))
+    first = Client(settings)
+    replies = first.complete(requests(settings, 5))
+    second = Client(settings)
+    assert second.complete(requests(settings, 5)) == replies
+    assert len(endpoint.bodies) == 5
+    assert second.exchanges == first.exchanges
+    assert asdict(second.usage) == asdict(Client(settings).usage) | {"cached_tokens": 5 * 103}
+    assert (first.usage.calls, first.usage.prompt_tokens, first.usage.completion_tokens) == (5, 500, 15)
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data.replace(b"row 0", b"row 1"),
+        lambda data: b"\xff" + data,
+        lambda data: b"[" * 100_000,
+    ],
+)
+def test_a_damaged_file_is_a_miss_and_is_replaced(endpoint, tmp_path, damage):
+    settings = settings_for(endpoint, cache=str(tmp_path))
+    replies = Client(settings).complete([request(settings)])
+    (path,) = tmp_path.rglob("*.json")
+    path.write_bytes(damage(path.read_bytes()))
+    assert Client(settings).complete([request(settings)])[0].choices == replies[0].choices
+    assert len(endpoint.bodies) == 2
+    Client(settings).complete([request(settings)])
+    assert len(endpoint.bodies) == 2
+
+
+def test_a_file_under_a_foreign_key_is_a_miss(endpoint, tmp_path):
+    settings = settings_for(endpoint)
+    cache, one, other = Cache(tmp_path), exchange(settings, 0), exchange(settings, 1)
+    cache.put(one)
+    target = tmp_path / other.request.key[:2] / f"{other.request.key}.json"
+    target.parent.mkdir(exist_ok=True)
+    next(tmp_path.rglob("*.json")).rename(target)
+    assert cache.get(other.request) is None
+
+
+@given(text=st.text(), seed=st.integers(0, 2**31))
+def test_whatever_a_model_says_comes_back_from_the_cache(tmp_path_factory, text, seed):
+    settings = LLMSettings(endpoint="embedded")
+    asked = request(settings, seed=seed)
+    reply = Reply(key=asked.key, choices=(Choice(text=text),))
+    cache = Cache(tmp_path_factory.mktemp("cache"))
+    cache.put(Exchange(request=asked, reply=reply))
+    assert cache.get(asked) == Exchange(request=asked, reply=reply)
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(endpoint, tmp_path):
+    (tmp_path / "file").write_text("")
+    settings = settings_for(endpoint, cache=str(tmp_path / "file" / "cache"))
+    with pytest.raises(UserError, match="cannot be written"):
+        Client(settings).complete([request(settings)])
+
+
+# --- the budget
+
+
+def test_the_budget_of_tokens_stops_before_the_request_that_would_break_it(endpoint, tmp_path):
+    settings = settings_for(endpoint, concurrency=4, max_tokens=1000, ledger=str(tmp_path / "ledger"))
+    client = Client(settings)
+    with pytest.raises(
+        BudgetSpentError, match=r"llm\.max_tokens=1,000 leaves \d+ tokens .* run the same command again"
+    ):
+        client.complete(requests(settings, 50, max_tokens=150))
+    # A request is estimated at 152 tokens and costs 103: after nine, at 927, the tenth might not fit.
+    assert len(endpoint.bodies) == 9
+    assert len(client.exchanges) == client.usage.calls == len(endpoint.bodies)
+
+
+def test_the_budget_counts_what_other_processes_spent(endpoint, tmp_path):
+    settings = settings_for(endpoint, max_tokens=300, ledger=str(tmp_path / "deep" / "ledger"))
+    Client(settings).complete(requests(settings, 2))
+    with pytest.raises(StoppedError):
+        Client(settings).complete(requests(settings, 5)[2:])
+    assert len(endpoint.bodies) == 3
+    larger = settings.model_copy(update={"max_tokens": 10_000})
+    assert len(Client(larger).complete(requests(settings, 5))) == 5
+
+
+def test_half_a_line_in_the_ledger_harms_nothing(endpoint, tmp_path):
+    ledger = tmp_path / "ledger"
+    settings = settings_for(endpoint, max_tokens=300, ledger=str(ledger))
+    Client(settings).complete(requests(settings, 2))
+    with ledger.open("ab") as file:
+        file.write(b'["abc", 1')
+    with pytest.raises(BudgetSpentError):
+        Client(settings).complete(requests(settings, 9)[2:])
+    with pytest.raises(BudgetSpentError):
+        Client(settings).complete(requests(settings, 9)[3:])
+    assert len(endpoint.bodies) == 3
+
+
+def test_the_budget_of_money_and_the_cost_in_the_usage(endpoint):
+    settings = settings_for(endpoint, price={"prompt": 10, "completion": 100}, max_cost_usd=0.01, concurrency=1)
+    client = Client(settings)
+    with pytest.raises(BudgetSpentError, match=r"llm\.max_cost_usd=0\.01"):
+        client.complete(requests(settings, 50))
+    each = (100 * 10 + 3 * 100) / 1e6
+    assert client.usage.cost_usd == pytest.approx(client.usage.calls * each)
+    assert client.usage.cost_usd <= 0.01
+
+
+def test_a_budget_of_money_needs_a_price():
+    with pytest.raises(UserError, match=r"llm\.price"):
+        Client(LLMSettings(endpoint="openai", model="new", base_url="http://localhost/v1", max_cost_usd=1))
+
+
+def test_what_comes_from_the_cache_costs_nothing_of_the_budget(endpoint, tmp_path):
+    settings = settings_for(endpoint, cache=str(tmp_path))
+    Client(settings).complete(requests(settings, 20))
+    tight = settings.model_copy(update={"max_tokens": 10})
+    assert len(Client(tight).complete(requests(settings, 20))) == 20
+
+
+def test_the_price_is_that_of_the_model():
+    table = {"a-1.5": {"prompt": 1, "completion": 2}, "b": {"prompt": 3, "completion": 4}}
+    assert LLMSettings(model="a-1.5", price=table).price.completion == 2
+    assert LLMSettings(model="c", price=table).price is None
+    assert LLMSettings(model="c", price={"prompt": 1, "completion": 1}).price.prompt == 1
+
+
+def test_the_configurations_are_settings():
+    import yaml
+
+    for path in sorted((Path(__file__).parent.parent / "conf" / "llm").glob("*.yaml")):
+        fields = yaml.safe_load(path.read_text())
+        settings = LLMSettings.parse(fields)
+        assert settings.endpoint == path.stem or path.stem not in ("openai", "vllm", "ollama", "llama_cpp", "replay")
+    openai = yaml.safe_load((path.parent / "openai.yaml").read_text())
+    assert all(LLMSettings.parse(openai | {"model": m}).price for m in openai["price"])
+
+
+# --- the deadline
+
+
+def test_the_deadline_of_a_cell_ends_it_with_what_came(endpoint):
+    settings = settings_for(endpoint, cell_seconds=0.8, concurrency=1)
+    endpoint.delay = 0.25
+    client = Client(settings)
+    start = time.monotonic()
+    with pytest.raises(DeadlineError, match=r"llm\.cell_seconds=0\.8") as caught:
+        client.complete(requests(settings, 50))
+    assert time.monotonic() - start < 2
+    came = [r for r in caught.value.replies if r is not None]
+    assert 1 <= len(came) <= 3
+    assert len(caught.value.replies) == 50
+    assert [e.reply for e in client.exchanges] == came
+    with pytest.raises(DeadlineError):  # it is the deadline of all its requests together
+        client.complete([request(settings, 99)])
+
+
+# --- transcripts
+
+
+def test_a_replay_gives_the_same_replies_and_sends_nothing(endpoint, tmp_path):
+    settings = settings_for(endpoint)
+    client = Client(settings)
+    replies = client.complete(requests(settings, 4, draws=2))
+    path = tmp_path / f"cell{SUFFIX}"
+    path.write_bytes(dump(client.exchanges))
+    assert path.read_bytes() == dump(client.exchanges)
+    sent = len(endpoint.received)
+    for place in (path, tmp_path):
+        replay = Client(LLMSettings(endpoint="replay", transcript=str(place)), "local-only", "rows")
+        assert replay.complete(requests(settings, 4, draws=2)) == replies
+        assert replay.exchanges == client.exchanges
+    assert len(endpoint.received) == sent
+    assert defining_of(path) == settings.defining
+
+
+def test_a_request_that_is_not_in_the_transcript_is_one_line(tmp_path):
+    settings = LLMSettings(model="m")
+    path = tmp_path / f"a{SUFFIX}"
+    path.write_bytes(dump([exchange(settings)]))
+    with pytest.raises(UserError, match=rf"{path.name} does not hold request 7"):
+        Client(LLMSettings(endpoint="replay", transcript=str(path))).complete([request(settings, 7)])
+    with pytest.raises(UserError, match="there is no transcript"):
+        Client(LLMSettings(endpoint="replay", transcript=str(tmp_path / "none"))).complete([request(settings)])
+    with pytest.raises(UserError, match=r"llm\.transcript="):
+        Client(LLMSettings(endpoint="replay"))
+
+
+def test_transcripts_that_contradict_each_other_are_told(tmp_path):
+    settings = LLMSettings(model="m")
+    (tmp_path / f"a{SUFFIX}").write_bytes(dump([exchange(settings)]))
+    (tmp_path / f"b{SUFFIX}").write_bytes(dump([exchange(settings)]))
+    assert Transcripts.read(tmp_path).get(request(settings)).reply.choices[0].text == "1,2"
+    (tmp_path / f"c{SUFFIX}").write_bytes(dump([exchange(settings, text="other")]))
+    with pytest.raises(UserError, match="differently"):
+        Transcripts.read(tmp_path).get(request(settings))
+
+
+def test_the_model_of_a_folder_of_transcripts(tmp_path):
+    one, other = LLMSettings(model="one"), LLMSettings(model="other")
+    for settings in (one, other):
+        (tmp_path / f"{settings.model}{SUFFIX}").write_bytes(dump([exchange(settings)]))
+    with pytest.raises(UserError, match=r"several models.*one \(embedded.*other"):
+        defining_of(tmp_path)
+    assert defining_of(tmp_path, "other") == other.defining
+    with pytest.raises(UserError, match="'third'"):
+        defining_of(tmp_path, "third")
+
+
+def header(**more):
+    return json.dumps({"format": "synthward-transcript", "version": 1, "model": {}} | more).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no gzip",
+        gzip.compress(b"")[:-4],
+        gzip.compress(b"{}\n"),
+        gzip.compress(header(version=2)),
+        gzip.compress(header(model=[])),
+        gzip.compress(header() + b"{}\n"),
+        gzip.compress(header() + b"[" * 100_000),
+        gzip.compress(header() + b'{"reply": {"key": "%s"}}\n' % request(LLMSettings()).key.encode()),
+        gzip.compress(header() + b" " * (33 * 2**20)),
+    ],
+)
+def test_a_damaged_or_hostile_transcript_is_one_line(tmp_path, content):
+    path = tmp_path / f"a{SUFFIX}"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        Transcripts.read(path).get(request(LLMSettings()))
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_transcript_is_of_one_model():
+    with pytest.raises(ValueError, match="one model"):
+        dump([exchange(LLMSettings(model="a")), exchange(LLMSettings(model="b"))])
+
+
+# --- batches
+
+
+@pytest.fixture
+def batched(endpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_KEY", "s3cret")
+    return settings_for(endpoint, batch=True, batch_poll_seconds=0.02, cache=str(tmp_path), key_env="SOME_KEY")
+
+
+def test_a_batch_answers_all_requests_that_are_not_cached(endpoint, batched):
+    Client(batched.model_copy(update={"batch": False})).complete([request(batched)])
+    client = Client(batched.model_copy(update={"price": Price(prompt=10, completion=0)}))
+    replies = client.complete(requests(batched, 5, draws=1))
+    assert [r.choices[0].text for r in replies] == [f"row {10 * i} 0" for i in range(5)]
+    assert len(endpoint.bodies) == 1
+    assert len(endpoint.batches) == 1
+    assert len(endpoint.files["file-0"].splitlines()) == 4
+    assert client.usage.calls == 4
+    assert client.usage.cost_usd == pytest.approx(4 * 100 * 10 / 1e6 / 2)
+    assert not list(Path(batched.cache, "batches").glob("*.json"))
+
+
+def test_an_interrupted_batch_is_found_again_and_not_submitted_twice(endpoint, batched):
+    endpoint.batch_status = "in_progress"
+    short = batched.model_copy(update={"cell_seconds": 0.5})
+    with pytest.raises(StoppedError, match="run the same command again"):
+        Client(short).complete(requests(batched, 5))
+    endpoint.batch_status = "completed"
+    assert len(Client(batched).complete(requests(batched, 8))) == 8
+    assert [len(endpoint.files[f"file-{i}"].splitlines()) for i in range(2)] == [5, 3]
+    assert len(endpoint.batches) == 2
+
+
+def test_a_batch_is_found_again_even_if_its_name_was_not_yet_written_down(endpoint, batched):
+    endpoint.batch_status = "in_progress"
+    with pytest.raises(StoppedError):
+        Client(batched.model_copy(update={"cell_seconds": 0.5})).complete(requests(batched, 3))
+    (state,) = Path(batched.cache, "batches").glob("*.json")
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"id": ""}))
+    endpoint.batch_status = "completed"
+    assert len(Client(batched).complete(requests(batched, 3))) == 3
+    assert len(endpoint.batches) == 1
+
+
+def test_lines_that_fail_go_into_another_batch(endpoint, batched):
+    endpoint.failing.extend([500, 200, 429])
+    assert len(Client(batched).complete(requests(batched, 4))) == 4
+    assert [len(endpoint.files[f"file-{i}"].splitlines()) for i in range(2)] == [4, 2]
+
+
+def test_lines_that_fail_again_and_again_end_it_with_what_came(endpoint, batched):
+    endpoint.failing.extend([200] + [500] * 50)
+    with pytest.raises(EndpointError, match="again and again: not now") as caught:
+        Client(batched.model_copy(update={"retries": 2})).complete(requests(batched, 3))
+    assert [r is not None for r in caught.value.replies] == [True, False, False]
+    assert len(endpoint.batches) == 3
+
+
+@pytest.mark.parametrize("status", ["failed", "expired", "cancelled"])
+def test_a_batch_that_ends_otherwise_is_one_line_and_the_next_run_submits_anew(endpoint, batched, status):
+    endpoint.batch_status = status
+    endpoint.failing.extend([200, 429])
+    with pytest.raises(EndpointError, match=rf"batch-0 {status} with \d of 2 requests unanswered") as caught:
+        Client(batched).complete(requests(batched, 2))
+    assert "\n" not in str(caught.value)
+    assert (caught.value.replies[0] is not None) == (status == "expired")
+    endpoint.batch_status = "completed"
+    endpoint.failing.clear()
+    assert len(Client(batched).complete(requests(batched, 2))) == 2
+    assert len(endpoint.batches) == 2
+
+
+def test_a_batch_needs_openai_and_a_cache(endpoint):
+    for more in ({}, {"endpoint": "vllm", "cache": "x"}):
+        with pytest.raises(UserError, match=r"llm\.batch=true needs"):
+            Client(settings_for(endpoint, batch=True, **more))
+
+
+# --- several processes
+
+ASK = """
+import sys
+sys.path.insert(0, {here!r})
+from test_llm_client import requests
+from synthward.generators.llm.client import Client
+from synthward.generators.llm.settings import LLMSettings
+settings = LLMSettings.model_validate_json({settings!r})
+print(len(Client(settings).complete(requests(settings, {count}))))
+"""
+
+
+def asking(settings, count):
+    code = ASK.format(here=str(Path(__file__).parent), settings=settings.model_dump_json(), count=count)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def test_two_processes_that_ask_the_same_pay_once(endpoint, tmp_path):
+    endpoint.delay = 0.1
+    settings = settings_for(endpoint, cache=str(tmp_path), concurrency=2)
+    both = [asking(settings, 12) for _ in range(2)]
+    assert [p.communicate(timeout=60)[0] for p in both] == ["12\n"] * 2
+    assert sorted(body["seed"] for body in endpoint.bodies) == [10 * i for i in range(12)]
+
+
+def test_a_kill_in_the_middle_loses_no_paid_reply(endpoint, tmp_path):
+    endpoint.delay = 0.1
+    settings = settings_for(endpoint, cache=str(tmp_path), concurrency=2)
+    process = asking(settings, 40)
+    while len(endpoint.received) < 11:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    before = len(endpoint.bodies)
+    assert len(Client(settings).complete(requests(settings, 40))) == 40  # no lock is left behind either
+    in_flight = before + len(endpoint.bodies[before:]) - 40
+    assert before >= 11
+    assert 0 <= in_flight <= 2
+
+
+def test_the_message_of_a_refused_field_is_told_from_others():
+    from synthward.generators.llm.failures import Failure
+
+    sent = {"n": 3, "seed": 1, "response_format": {}, "max_tokens": 5}
+    told = {
+        "Unknown parameter: 'n'": "n",
+        "only one completion choice is allowed": "n",
+        "seed is not supported": "seed",
+        "Unsupported parameter: 'max_tokens', use 'max_completion_tokens' instead": "max_tokens",
+        "This model does not support response_format json_schema": "response_format",
+        "context length exceeded in the prompt": None,
+        "the number of messages is wrong": None,
+    }
+    for reason, field in told.items():
+        assert endpoints.refused_field(Failure(reason, status=400), sent) == field, reason
+    assert endpoints.refused_field(Failure("seed", status=500), sent) is None
+    assert endpoints.refused_field(Failure("no", status=422, param="seed"), sent) == "seed"
+
+
+def test_says_of_the_endpoint_are_used(endpoint):
+    settings = settings_for(endpoint)
+    endpoint.script.append(says("one", "two", "three", "four"))
+    assert [c.text for c in Client(settings).complete([request(settings, draws=3)])[0].choices] == [
+        "one",
+        "two",
+        "three",
+    ]
