@@ -167,13 +167,16 @@ def _evaluate(
     record: Record, metrics: Sequence[str], cell: Cell, store: Store, worker: Worker, limits: Limits
 ) -> Record:
     """Apply metrics; one that hangs or dies costs its own value alone."""
+    if any("language model" in get(name).card.needs for name in metrics):
+        cell.generator.build().prepare()
     worker.preload([*GENERATE_PRELOAD, *EVALUATE_PRELOAD], cell.config)
     job = {
         **_job(cell),
         "table": str(store.folder(cell.id) / TABLE_NAME),
+        "shown": record.details.get("shown_rows", []),
         "costs": {
-            "fit_seconds": record.cpu_seconds.get(Phase.FIT.value, 0.0),
-            "sample_seconds": record.cpu_seconds.get(Phase.SAMPLE.value, 0.0),
+            "fit_seconds": _cost(record, Phase.FIT),
+            "sample_seconds": _cost(record, Phase.SAMPLE),
             "peak_memory_mb": record.peak_memory_mb or 0.0,
         },
     }
@@ -211,6 +214,12 @@ def _evaluate(
             }
         )
     )
+
+
+def _cost(record: Record, phase: Phase) -> float:
+    """Processor seconds of a phase, those of a model server on this machine included."""
+    served = record.details.get("served_seconds", {}).get(phase.value, 0.0)
+    return record.cpu_seconds.get(phase.value, 0.0) + float(served)
 
 
 def _failed(name: str, status: Status, reason: str) -> Measurement:

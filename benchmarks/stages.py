@@ -195,7 +195,8 @@ def evaluate(job: Mapping[str, Any], folder: Path) -> None:
     What was measured before a kill is therefore kept.
 
     Args:
-        job: as for :func:`generate`, and ``table`` (path), ``metrics`` (names) and ``costs``.
+        job: as for :func:`generate`, and ``table`` (path), ``metrics`` (names), ``costs`` and ``shown`` (train
+            rows that the generator was shown one by one).
         folder: the cell's work folder.
     """
     from ..metrics import get
@@ -226,6 +227,7 @@ def _evaluation(job: Mapping[str, Any]) -> Evaluation:
 
     dataset = _load(job)
     split = dataset.split(Protocol(**job["protocol"]))
+    model = GeneratorSpec(**job["generator"]).build().language_model() if dataset.card.sharing == "public" else None
     return Evaluation(
         schema=dataset.schema,
         train=split.train,
@@ -234,6 +236,9 @@ def _evaluation(job: Mapping[str, Any]) -> Evaluation:
         synthetic=read_table(Path(job["table"]), dataset.schema),
         seed=derive(job["seed"], "evaluation"),
         costs=Costs(**job["costs"]),
+        shown=tuple(job["shown"]),
+        model=model,
+        source=dataset.table if model is not None else None,
     )
 
 

@@ -87,6 +87,13 @@ class Generator(ABC):
         ends with it. Must be safe to call again; lasts until the worker ends.
         """
 
+    def language_model(self) -> Any | None:
+        """The language model behind the rows, for metrics that ask it something; ``None`` if there is none to ask.
+
+        It has the method of ``synthward.metrics.base.LanguageModel``.
+        """
+        return None
+
     def refuses(self, card: DatasetCard) -> str | None:
         """Say why a dataset must not be handed to this generator, such as private rows for an endpoint elsewhere.
 

@@ -295,6 +295,7 @@ def _unmet(needs: tuple[str, ...], evaluation: Evaluation) -> str:
         "numeric pair": len(schema.numeric) > 1,
         "categorical pair": len(schema.categorical) > 1,
         "costs": evaluation.costs is not None,
+        "language model": evaluation.model is not None,
     }
     lacking = [need for need in needs if not present[need]]
     return f"needs a {' and a '.join(lacking)}: there is none" if lacking else ""

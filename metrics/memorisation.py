@@ -69,12 +69,13 @@ EXAMPLE_ROW = "plot = 4, height = 31.5, leaf = broad", "yield = 2"
     "the rest of the row; 'first_token', gives the first characters of the next row. The breakdown names the share "
     "that is reached without any memory (baseline).",
     citation="Bordt et al. 2024, Elephants Never Forget, COLM, arXiv 2404.06209; package tabmemcheck",
+    needs=("language model",),
     ranked=False,
 )
 def memorisation(evaluation: Evaluation) -> Value | list[Value]:
     """What the language model knows of the table by heart."""
-    if evaluation.model is None or evaluation.source is None:
-        return Value(None, reason="needs the language model behind the generator and a public table to ask it about")
+    assert evaluation.model is not None
+    assert evaluation.source is not None
     text = CsvText.of(evaluation.source)
     if len(text.rows) <= max(SPLIT_ROWS):
         return Value(None, reason=f"the table has {len(text.rows)} rows, too few to ask about")

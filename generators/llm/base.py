@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ...benchmarks.dataset import DatasetCard
     from ..view import TrainView
     from .client import Client
+    from .respondent import Respondent
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,13 @@ class LLMGenerator(Generator):
             from .server import serve
 
             serve(self.model.settings)
+
+    def language_model(self) -> Respondent | None:
+        """The model, unless it is a transcript, which knows no answer to what it was not asked."""
+        from .respondent import Respondent
+
+        settings = self.model.settings
+        return Respondent(settings) if settings.endpoint != "replay" else None
 
     def attachments(self) -> dict[str, bytes]:
         """The transcript, from which anybody can replay the cell."""
@@ -113,6 +121,12 @@ class LLMGenerator(Generator):
             "dropped": sorted({name for r in replies for name in r.dropped}),
             "answered_by": sorted({r.model for r in replies if r.model}),
         }
+
+    def _served(self, phase: str) -> dict[str, dict[str, float]]:
+        """Seconds of a model server on this machine, as the cost of a phase: no process of the cell's own took them."""
+        local = self.model.defining["endpoint"] == "embedded"
+        seconds = sum(e.reply.seconds for e in self._client.exchanges)
+        return {"served_seconds": {phase: round(seconds, 3)}} if local else {}
 
     def _nominal_cost(self) -> float | None:
         from .budget import cost

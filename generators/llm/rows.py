@@ -98,7 +98,7 @@ class RowWriter(LLMGenerator):
             "rejects": dict(sorted(tally.rejects.items())),
             "tokens_per_valid_row": round((account["prompt_tokens"] + account["completion_tokens"]) / tally.valid, 2),
         }
-        return {"llm": account | ({"ended": tally.ended} if tally.ended else {})}
+        return {"llm": account | ({"ended": tally.ended} if tally.ended else {}), **self._served("sample")}
 
     def estimate(self, view: TrainView, n: int) -> Plan:
         self.fit(view, 0)

@@ -1,0 +1,57 @@
+"""The language model behind a generator as metrics see it: prompts in, texts out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .client import Client
+from .exchange import Message, Reply, Request
+from .failures import DeadlineError, EndpointError
+from .settings import LLMSettings
+
+
+class Respondent:
+    """Asks a model about a public table, through the same cache, budget and bounds as a generator.
+
+    How rows are asked for (draws, formats, the temperature of the sweep) is no part of what is asked here,
+    so that all cells of a model and a dataset share their replies.
+
+    Args:
+        settings: of the model and the way to it.
+    """
+
+    def __init__(self, settings: LLMSettings) -> None:
+        plain = {"top_p": 1.0, "draws": 1, "rows_per_reply": 1, "format": "csv", "structure": "none", "exact": True}
+        self._settings = settings.model_copy(update=plain)
+
+    def complete(
+        self,
+        prompts: Sequence[Sequence[Mapping[str, str]]],
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[str | None]:
+        """Answer conversations, see ``metrics.base.LanguageModel``.
+
+        Raises:
+            BudgetSpentError: the sweep's budget does not reach.
+            UserError: the endpoint cannot be used as it is configured.
+        """
+        settings = self._settings.model_copy(update={"temperature": temperature})
+        client = Client(settings, sharing="public", sends="rows")
+        requests = [
+            Request(
+                model=settings.defining,
+                messages=tuple(Message.model_validate(dict(message)) for message in prompt),
+                max_tokens=max_tokens,
+                index=index,
+                seed=seed,
+            )
+            for index, prompt in enumerate(prompts)
+        ]
+        replies: Sequence[Reply | None]
+        try:
+            replies = client.complete(requests)
+        except (DeadlineError, EndpointError) as error:
+            replies = list(error.replies) or [None] * len(requests)
+        return [r.choices[0].text if r and r.choices and not r.choices[0].refusal else None for r in replies]
