@@ -1,0 +1,344 @@
+"""Curation discards rows whose labels contradict the real ones, around any generator, within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthward.benchmarks.dataset import DatasetCard, Split
+from synthward.benchmarks.schema import TableSchema
+from synthward.benchmarks.seeds import derive
+from synthward.generators import Access, Generator, TrainView
+from synthward.generators.checks import check_generator, specimen
+from synthward.generators.curated import Curated, LabelModel
+from synthward.generators.spec import GeneratorSpec
+from synthward.generators.view import AccessDeniedError
+from synthward.results import errors
+from synthward.results.errors import UserError
+
+REFERENCES = "synthward.generators.reference"
+SCHEMA = TableSchema(
+    columns={
+        "u": {"kind": "continuous"},
+        "[v] <": {"kind": "categorical", "codes": ["a", "b"], "missing": True},
+        "class": {"kind": "categorical", "codes": ["x", "y", "z"], "missing": True},
+    },
+    target="class",
+    task="multiclass",
+)
+
+
+def rows(n: int, seed: int) -> pd.DataFrame:
+    """Class x below zero, y above; half of the rows lie near the border, where a label says little."""
+    rng = np.random.default_rng(seed)
+    u = rng.normal(size=n)
+    u[::2] += 4 * np.sign(u[::2])
+    table = pd.DataFrame({"u": u, "[v] <": rng.choice(["a", "b"], n), "class": np.where(u > 0, "y", "x")})
+    return SCHEMA.canonical(table)
+
+
+class Mislabelling(Generator):
+    """Good rows, of which every fourth has the other label; keeps a list of what it was asked for."""
+
+    version = "1"
+    access = Access.DESCRIPTION
+
+    def __init__(self, wrong: bool = True, most: int = 10**6, path: str = "", fails: str = "", after: int = 1) -> None:
+        self.wrong, self.most, self.path, self.fails, self.after = wrong, most, path, fails, after
+        self.asked: list[int] = []
+
+    @classmethod
+    def defining(cls, params: Any) -> dict[str, Any]:
+        return {k: v for k, v in params.items() if k != "most"}
+
+    def refuses(self, card: DatasetCard) -> str | None:
+        return "not this one"
+
+    def prepare(self) -> None:
+        self.prepared = True
+
+    def attachments(self) -> dict[str, bytes]:
+        return {"log": str(self.asked[-1]).encode()}
+
+    def details(self) -> dict[str, Any]:
+        return {"asked": self.asked[-1]}
+
+    def fit(self, view: TrainView, seed: int) -> Generator:
+        self.view = view
+        return self
+
+    def sample(self, n: int, seed: int) -> pd.DataFrame:
+        if self.fails and len(self.asked) == self.after:
+            raise getattr(errors, self.fails)("enough")
+        self.asked.append(n)
+        table = rows(min(n, self.most), seed)
+        if self.wrong:
+            table.loc[3::4, "class"] = table.loc[3::4, "class"].map({"x": "y", "y": "x"})
+        return table
+
+
+class Whole(Mislabelling):
+    access = Access.ROWS
+
+
+class Glimpsing(Mislabelling):
+    access = Access.EXAMPLES
+
+    def fit(self, view: TrainView, seed: int) -> Generator:
+        self.given = view.examples(7, seed)
+        return super().fit(view, seed)
+
+
+def curated(
+    target: type[Generator] | str = Mislabelling, inside: dict[str, Any] | None = None, **params: Any
+) -> Curated:
+    name = target if isinstance(target, str) else f"{__name__}.{target.__name__}"
+    return Curated({"_target_": name, **(inside or {})}, **params)
+
+
+def split_of(train: pd.DataFrame) -> Split:
+    return Split(train, rows(50, 91), rows(50, 92))
+
+
+def fitted(generator: Curated, train: pd.DataFrame | None = None) -> Curated:
+    train = rows(300, 9) if train is None else train
+    return generator.fit(TrainView(SCHEMA, split_of(train), generator.access), 1)
+
+
+def wrong(table: pd.DataFrame) -> pd.Series:
+    return (table["class"] == "y") != (table["u"] > 0)
+
+
+def test_rows_with_contradicting_labels_are_discarded() -> None:
+    generator = fitted(curated())
+    table = generator.sample(200, 2)
+    assert len(table) == 200
+    raw = generator._inside.sample(1000, 3)
+    assert wrong(raw).mean() == pytest.approx(0.25)
+    assert wrong(table).mean() < 0.05
+    details = generator.details()["curation"]
+    kept = details["easy"] + details["ambiguous"] + details["unlabelled"]
+    assert details["generated"] == 300 == kept + details["discarded"]
+    assert details["surplus"] == kept - 200
+    assert details["discarded"] == sum(details["discarded_by_class"].values())
+    assert details["discarded"] / 300 == pytest.approx(0.25, abs=0.04)
+    assert details["real_rows"] == 100
+
+
+def test_adaptive_threshold() -> None:
+    """Three quarters of the range of the first round, whatever comes later."""
+    train = rows(300, 9)
+    train.loc[1::4, "class"] = "x"  # near the border, so that uncertainty varies
+    generator = fitted(curated(uncertainty=None, rounds=3, inside={"most": 80}), train)
+    generator.sample(150, 2)
+    first = generator._inside.sample(80, derive(2, "curation", "0"))
+    uncertainty = generator._model.dynamics(SCHEMA.canonical(first))[1]
+    assert generator.details()["curation"]["uncertainty"] == pytest.approx(0.75 * np.ptp(uncertainty))
+    assert np.ptp(uncertainty) > 0.05
+
+
+def test_good_rows_stay() -> None:
+    generator = fitted(curated(inside={"wrong": False}))
+    generator.sample(200, 2)
+    details = generator.details()["curation"]
+    assert details["discarded"] <= 0.02 * details["generated"]
+
+
+def test_more_is_generated_until_the_table_is_full_or_the_rounds_are_over() -> None:
+    full = fitted(curated(oversample=1.0, rounds=9))
+    assert len(full.sample(200, 2)) == 200
+    asked = full._inside.asked
+    assert asked[0] == 200
+    assert 1 < len(asked) < 9
+    assert asked == sorted(asked, reverse=True)
+    short = fitted(curated(oversample=1.0, rounds=1))
+    assert 100 < len(short.sample(200, 2)) < 200
+    assert short._inside.asked == [200]
+    starved = fitted(curated(inside={"most": 0}))
+    assert list(starved.sample(20, 2).columns) == list(SCHEMA.names)
+    assert starved._inside.asked == [30]
+
+
+def test_every_round_leaves_its_account_and_its_files() -> None:
+    generator = fitted(curated(inside={"most": 60}, rounds=3))
+    generator.sample(120, 2)
+    details = generator.details()
+    assert details["asked"] == generator._inside.asked[0] == 180
+    assert [r["asked"] for r in details["curation"]["further_rounds"]] == generator._inside.asked[1:]
+    assert list(generator.attachments()) == ["log", "round2.log", "round3.log"]
+    assert generator.attachments()["log"] == b"180"
+
+
+def test_a_failure_after_the_first_round_keeps_what_there_is() -> None:
+    generator = fitted(curated(inside={"fails": "UserError", "most": 60}))
+    assert 20 < len(generator.sample(120, 2)) < 60
+    assert generator.details()["curation"]["further_rounds"] == [{"ended": "enough"}]
+    for inside in ({"fails": "UserError", "after": 0}, {"fails": "StoppedError", "after": 1, "most": 60}):
+        with pytest.raises(UserError, match="enough"):
+            fitted(curated(inside=inside)).sample(120, 2)
+
+
+def test_rounds_do_not_repeat_rows() -> None:
+    table = fitted(curated(inside={"most": 60}, oversample=1.0, rounds=9)).sample(150, 2)
+    assert len(table) == 150
+    assert not table["u"].duplicated().any()
+
+
+def test_rows_without_a_label_cannot_be_judged() -> None:
+    model = LabelModel(SCHEMA, 20).fit(rows(100, 1), 0)
+    table = rows(5, 2).assign(**{"class": ["x", None, "moon", "z", "y"]})
+    assert model.labelled(table).tolist() == [True, False, False, True, True]
+    confidence, uncertainty = model.dynamics(table[model.labelled(table)])
+    assert confidence[1] == uncertainty[1] == 0  # a class that no real row has
+
+
+def test_dynamics_are_means_over_the_iterations() -> None:
+    """Against the same model asked directly."""
+    model = LabelModel(SCHEMA, 10).fit(rows(100, 1), 0)
+    table = rows(30, 2).assign(**{"class": ["x", "y"] * 15})
+    place = (table["class"] == "y").to_numpy(dtype=int)
+    staged = [
+        model._model.predict_proba(model._features(table), iteration_range=(0, i))[np.arange(30), place]
+        for i in range(1, 11)
+    ]
+    confidence, uncertainty = model.dynamics(table)
+    np.testing.assert_allclose(confidence, np.mean(staged, axis=0))
+    np.testing.assert_allclose(uncertainty, np.mean([p * (1 - p) for p in staged], axis=0), rtol=1e-6)
+    assert np.ptp(confidence) > 0.3
+
+
+def test_odd_numbers_and_foreign_codes_are_judged() -> None:
+    model = LabelModel(SCHEMA, 5).fit(rows(100, 1), 0)
+    odd = rows(4, 2).assign(u=[np.inf, -np.inf, np.nan, 1e300])
+    odd["[v] <"] = ["moon", None, "a", "b"]
+    assert np.isfinite(model.dynamics(odd)).all()
+
+
+@pytest.mark.parametrize(
+    ("inside", "access", "shown"),
+    [(Mislabelling, Access.EXAMPLES, 40), (Glimpsing, Access.EXAMPLES, 47), (Whole, Access.ROWS, 0)],
+)
+def test_every_real_row_below_rows_access_is_logged(inside: type[Generator], access: Access, shown: int) -> None:
+    generator = curated(inside, examples=40)
+    assert generator.access is access
+    view = TrainView(SCHEMA, split_of(rows(300, 9)), generator.access)
+    generator.fit(view, 1)
+    assert len(view.shown) == shown
+    assert generator._model.rows == (40 if shown else 300)
+
+
+def test_the_generator_inside_sees_no_more_than_it_declares() -> None:
+    generator = fitted(curated())
+    view = generator._inside.view
+    assert view.access is Access.DESCRIPTION
+    for refused in (view.rows, view.control, view.statistics, view.associations, lambda: view.examples(1, 0)):
+        with pytest.raises(AccessDeniedError):
+            refused()
+    assert held(view) == set()
+
+
+def held(view: TrainView) -> set[str]:
+    """What of the table stands in a view, whether it may be asked for or not."""
+    return {name for name, value in vars(view).items() if isinstance(value, (pd.DataFrame, dict)) and len(value)}
+
+
+def test_a_rare_class_is_among_the_examples() -> None:
+    train = rows(300, 9)
+    train["class"] = ["y"] * 2 + ["x"] * 298
+    for seed in range(5):
+        generator = curated(examples=10)
+        generator.fit(TrainView(SCHEMA, split_of(train), generator.access), seed)
+        assert generator._model.rows == 10
+
+
+def test_restricted_views() -> None:
+    split = split_of(rows(60, 9))
+    whole = TrainView(SCHEMA, split, Access.REFERENCE)
+    assert held(TrainView(SCHEMA, split, Access.STATISTICS).restricted(Access.DESCRIPTION)) == set()
+    for tier in Access:
+        view, plain = whole.restricted(tier), TrainView(SCHEMA, split, tier)
+        assert held(view) == held(plain)
+        for name in ("rows", "control", "statistics", "associations"):
+            outcomes = []
+            for one in (view, plain):
+                try:
+                    outcomes.append(str(getattr(one, name)()))
+                except AccessDeniedError:
+                    outcomes.append("denied")
+            assert outcomes[0] == outcomes[1], (tier, name)
+    whole.restricted(Access.EXAMPLES).examples(3, 0)
+    assert len(whole.shown) == 3
+    with pytest.raises(AccessDeniedError):
+        TrainView(SCHEMA, split, Access.STATISTICS).restricted(Access.ROWS)
+
+
+def test_one_class_is_said_before_the_generator_inside_is_fitted() -> None:
+    generator = curated(Glimpsing)
+    with pytest.raises(UserError, match="two classes"):
+        fitted(generator, rows(100, 9).assign(**{"class": "x"}))
+    assert not hasattr(generator._inside, "given")
+
+
+def unsupported() -> Sequence[TableSchema]:
+    columns = {"u": {"kind": "continuous"}, "p": {"kind": "categorical", "codes": ["a", "b"]}}
+    return [
+        TableSchema(columns=columns),
+        TableSchema(columns=columns, target="u", task="regression"),
+        TableSchema(columns={"p": columns["p"]}, target="p", task="multiclass"),
+    ]
+
+
+def test_what_cannot_be_curated_is_said() -> None:
+    assert all("judges the label" in str(curated().supports(schema)) for schema in unsupported())
+    assert curated().supports(SCHEMA) is None
+    plugin = curated("synthward.generators.synthcity.Unsupported", {"plugin": "goggle"})
+    assert "dgl" in str(plugin.supports(SCHEMA))
+
+
+@pytest.mark.parametrize("params", [{"oversample": 0.5}, {"rounds": 0}, {"examples": 0}])
+def test_wrong_settings_are_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="at least 1"):
+        curated(**params)
+    with pytest.raises(UserError, match="_target_"):
+        Curated({})
+
+
+def test_what_the_generator_inside_has_to_say_comes_through() -> None:
+    generator = fitted(curated())
+    assert generator.refuses(DatasetCard(name="t", schema_=SCHEMA)) == "not this one"
+    generator.prepare()
+    assert generator._inside.prepared
+    assert generator.missing == "reproduced"
+    assert (
+        curated(f"{REFERENCES}.Marginals").missing
+        == GeneratorSpec(name="m", target=f"{REFERENCES}.Marginals").build().missing
+    )
+
+
+def test_identity_follows_the_generator_inside(tmp_path: Any) -> None:
+    def identity(**inside: Any) -> Any:
+        config = {"name": "any", "_target_": f"{__name__}.Mislabelling", **inside}
+        spec = GeneratorSpec.parse({"_target_": "synthward.generators.curated.Curated", "generator": config})
+        return spec.version(), spec.facts()
+
+    plain = identity()
+    assert identity(name="other") == plain
+    assert identity(most=3) == plain  # which Mislabelling says does not define its rows
+    assert identity(wrong=False) != plain
+    file = tmp_path / "rows.csv"
+    file.write_text("1")
+    one = identity(path=str(file))
+    file.write_text("2")
+    assert identity(path=str(file)) != one
+    assert str(tmp_path) not in str(one)
+
+
+@pytest.mark.parametrize("inside", ["Uniform", "Marginals", "Copy"])
+def test_contract(inside: str) -> None:
+    schema, split = specimen()
+    config = {"_target_": f"{REFERENCES}.{inside}"}
+    for verdict in check_generator(lambda: Curated(config), schema, split):
+        assert verdict.passed, verdict
