@@ -145,14 +145,14 @@ def sample(specification: Specification, schema: TableSchema, n: int, seed: int)
             satisfied = rule.satisfied(table, schema)
             broken[rule.name] += int((~satisfied).sum())
             good &= satisfied
-        kept.append(table[good])
+        kept.append(table if good.all() else table[good])
         have, drawn = have + int(good.sum()), drawn + size
         if have >= n:
             break
         # As many as the share of good rows so far makes likely to do, but no table much larger than the first.
         size = int(min(1.1 * (n - have) * drawn / max(have, 1), 4 * n)) + BATCH
     table = pd.concat(kept, ignore_index=True).iloc[:n]
-    return schema.canonical(table), {name: count for name, count in broken.items() if count}
+    return table, {name: count for name, count in broken.items() if count}
 
 
 def _sampler(specification: Specification, schema: TableSchema) -> Callable[[int, np.random.Generator], pd.DataFrame]:

@@ -343,6 +343,8 @@ def _numbers(stated: Numbers, column: Column, notes: Notes) -> Numbers | None:
     update = {"family": family, "min": least, "max": most, "decimals": decimals}
     checked = stated.model_copy(update=update)
     fault = _fault(checked)
+    if stated.zeros and not low <= 0 <= least:
+        fault = "extra zeros where the card or the range has none, or among negative values"
     if fault is not None:
         notes.append((fault, False))
         return None
@@ -375,8 +377,6 @@ def _fault(numbers: Numbers) -> str | None:
         return "mean not positive, as its family asks for"
     if numbers.family in COUNTS and numbers.decimals != 0:
         return "counts for a column that holds no whole numbers"
-    if numbers.zeros and low < 0:
-        return "extra zeros among negative values"
     return None
 
 

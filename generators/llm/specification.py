@@ -10,7 +10,7 @@ from ...benchmarks.seeds import derive
 from ...results.errors import UserError
 from ..summary import indicated
 from ..view import Access
-from .base import LLMGenerator, Plan
+from .base import LLMGenerator
 from .budget import tokens_of
 from .distribution import (
     Columns,
@@ -22,7 +22,7 @@ from .distribution import (
     read_columns,
     read_correlations,
 )
-from .exchange import Form, Message, Reply, Request
+from .exchange import Form, Message, Reply, Request, Usage
 from .prompts import describe, relate, render, tell, template_hash
 from .specification_form import columns_form, columns_tokens, correlations_form, correlations_tokens
 
@@ -114,7 +114,7 @@ class LLMSpecification(LLMGenerator):
         specification = self._specification.model_dump(mode="json", exclude_none=True)
         return {"llm": account, "specification": specification, "rows_drawn_anew": self._broken}
 
-    def estimate(self, n: int) -> Plan:
+    def _expected(self, n: int) -> tuple[int, Usage]:
         columns = self._schema.columns
         requests = [self._columns_request(group) for group in self._groups(columns)]
         names = self._correlated()
@@ -122,7 +122,8 @@ class LLMSpecification(LLMGenerator):
         self._requests = 0
         prompts = [tokens_of(message.content) for request in requests for message in request.messages]
         # A reply is held to its form: about half of the room that it is given.
-        return Plan(len(requests), sum(prompts), sum(request.max_tokens for request in requests) // 2)
+        room = sum(request.max_tokens for request in requests)
+        return len(requests), Usage(prompt_tokens=sum(prompts), completion_tokens=room // 2)
 
     def _specify(self) -> Specification:
         """Ask the model for the specification.
