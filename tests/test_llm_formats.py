@@ -108,7 +108,7 @@ def texts_near(draw: st.DrawFn, column: Column) -> str:
     return prefix + text + draw(st.sampled_from(["", "", "", "", "0", ".", "e0", " "]))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.data(), numeric_columns())
 def test_a_text_matches_the_rule_of_a_column_if_and_only_if_the_column_allows_it(
     data: st.DataObject, column: Column
@@ -264,7 +264,7 @@ def test_codes_that_are_numbers_are_written_bare_if_all_are() -> None:
     assert written("007", "007") == '{"x": "007"}'
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.data(), tables(recorded=True), st.sampled_from(sorted(FORMATS)))
 def test_the_grammar_matches_the_rows_that_are_asked_for_and_no_more(
     data: st.DataObject, table: tuple[list[Column], list[dict[str, Any]]], name: Any

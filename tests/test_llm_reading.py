@@ -46,7 +46,7 @@ def assert_read(accepted: Accepted, rows: list[dict[str, Any]], rejects: dict[st
 # ------------------------------------------------------------------------------------------- round trip
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.data(), tables(), st.sampled_from(NAMES))
 def test_what_is_written_is_read_back(data: st.DataObject, table: Any, name: Any) -> None:
     columns, rows = table
@@ -64,7 +64,7 @@ def test_what_is_written_is_read_back(data: st.DataObject, table: Any, name: Any
     pd.testing.assert_frame_equal(accepted.table, canonical(rows, schema), check_exact=True)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None)
 @given(st.data(), column_lists(), st.sampled_from(NAMES), st.integers(1, 3))
 def test_whatever_a_grammar_lets_through_is_accepted(data: st.DataObject, columns: Any, name: Any, rows: int) -> None:
     schema = TableSchema(columns=tuple(columns))
@@ -414,8 +414,8 @@ def test_no_text_raises(text: str, name: str, cut: bool) -> None:
     replied(text, name, cut=cut)
 
 
-@settings(deadline=None)
-@given(st.lists(st.dictionaries(keys, any_json, max_size=5)))
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.dictionaries(keys, any_json, max_size=5), max_size=4))
 def test_no_row_raises(rows: list[dict[str, Any]]) -> None:
     accepted = accept(rows, SCHEMA)
     assert accepted.total == len(rows) == len(accepted.table) + sum(accepted.rejects.values())
@@ -471,17 +471,17 @@ def test_time_is_linear_in_a_hostile_reply(kind: str, name: str) -> None:
     unit = HOSTILE[kind]
     for start in ("", '{"age": "', '"'):
         text = start + unit * (100_000 // len(unit))
-        began = time.perf_counter()
+        began = time.process_time()
         FORMATS[name].read(text, SCHEMA.columns)
-        assert time.perf_counter() - began < 3
+        assert time.process_time() - began < 3
 
 
 @each_format
 def test_ten_megabytes_are_read_in_seconds(name: str) -> None:
     text = '{"age":[' * (10**7 // 8)
-    began = time.perf_counter()
+    began = time.process_time()
     FORMATS[name].read(text, SCHEMA.columns)
-    assert time.perf_counter() - began < 15
+    assert time.process_time() - began < 15
 
 
 @each_format
@@ -499,7 +499,7 @@ def test_a_thousand_wide_rows_are_judged_in_a_fifth_of_a_second() -> None:
     rows = FORMATS["json"].read("\n".join([FORMATS["json"].write(row, columns)] * 1000), columns)
     took = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         assert len(accept(rows, schema).table) == 1000
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     assert min(took) < 0.2

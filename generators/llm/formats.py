@@ -72,7 +72,8 @@ class Csv:
     """Comma-separated lines under one header.
 
     A missing value is an empty field. Quotes set apart what would be read otherwise, and an empty code from a
-    missing one. In a table of a single column a missing value is a blank line, and is not read back.
+    missing one. In a table of a single column a missing value is a blank line, and is not read back. Where there
+    are code fences, rows stand within them; a line with half of the fields or fewer is prose.
     """
 
     def header(self, columns: Columns) -> str:
@@ -111,7 +112,7 @@ class Csv:
                     lines.append((fenced, Reason.UNREADABLE))
                 elif header := _as_header(fields, order):
                     order = header
-                elif 2 * len(fields) > len(order):  # with fewer it is prose, commas or not
+                elif 2 * len(fields) > len(order):  # else prose
                     lines.append((fenced, _as_row(fields, order)))
             place = _past(_BLANK, reply, end)
         if any(inside for inside, _ in lines):
@@ -325,7 +326,7 @@ class _JsonReader:
         except ValueError:  # an escape that JSON does not know
             around.broken = True
         bracket = _past(_JUNK, text, place)
-        around.broken |= not text[place:bracket].isspace() and bracket > place
+        around.broken |= bool(text[place:bracket].strip())
         if bracket == len(text):
             return None
         if text[bracket] in "[{":
