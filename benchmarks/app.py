@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hydra import version
 from hydra._internal.callbacks import Callbacks
@@ -36,10 +36,12 @@ from ..results.store import Store
 from .cell import parse_limits, plan_cell
 from .isolation import Worker
 from .runner import run_cell
-from .sweeper import run_sweep, to_plain
+from .sweeper import forecast_sweep, run_sweep, to_plain
 
 if TYPE_CHECKING:
-    from .plans import SweepReport
+    from .plans import Forecast, SweepReport
+
+T = TypeVar("T")
 
 CONFIG_NAME = "synthward"  # a common name could be that of a config in the user's own folder
 
@@ -57,6 +59,23 @@ def sweep(overrides: Sequence[str]) -> SweepReport:
     Raises:
         UserError: an override is wrong, or a cell cannot be planned.
     """
+    return _composed(overrides, lambda config, context: run_sweep(config, context, run_job, overrides))
+
+
+def plan(overrides: Sequence[str]) -> list[Forecast]:
+    """Say what a sweep has left to do and what it should cost, without running anything.
+
+    Args:
+        overrides: as for :func:`sweep`.
+
+    Raises:
+        UserError: an override is wrong, or a cell cannot be planned.
+    """
+    return _composed(overrides, forecast_sweep)
+
+
+def _composed(overrides: Sequence[str], use: Callable[[DictConfig, HydraContext], T]) -> T:
+    """Compose the configuration of a sweep and use it, with every mistake as one line."""
     _register_plugins()
     _register_dotted(overrides)
     register_parallel_backend("loky", partial(LokyBackend, initializer=_end_with, initargs=(os.getpid(),)))
@@ -75,7 +94,7 @@ def sweep(overrides: Sequence[str]) -> SweepReport:
             params = config.hydra.sweeper.params or {}
             _register_dotted(f"{key}={value}" for key, value in params.items())
             context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
-            return run_sweep(config, context, run_job, overrides)
+            return use(config, context)
         except (HydraException, OmegaConfBaseException) as error:
             groups = hydra.config_loader.list_groups("")
             raise UserError(
@@ -174,8 +193,8 @@ _DOTTED = re.compile(r"(?<![\w.*])[^\W\d]\w*(?:\.\w+)+")
 
 
 def _opened(override: str) -> str:
-    """Any setting of a generator may be given; those its config does not list are checked when it is built."""
-    return f"++{override}" if override.startswith("generator.") else override
+    """Any setting of a generator or a model may be given; those its config does not list are checked later."""
+    return f"++{override}" if override.startswith(("generator.", "llm.")) else override
 
 
 def _explain(error: Exception, chosen: Callable[[], DictConfig]) -> str:

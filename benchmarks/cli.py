@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     sweep.epilog = "example: synthward sweep generator=ctgan,tvae dataset=pbc,rhc 'seed=range(0,5)'"
     sweep.add_argument("overrides", nargs="*", help="Hydra overrides: group=choice, group.key=value, lists with commas")
 
+    plan = add("plan", _plan, "say what a sweep has left to do and what it should cost, and run nothing")
+    plan.add_argument("overrides", nargs="*", help="those of the sweep")
+
     status = add("status", _status, "show how the sweeps of a store stand: done, failed and why, left")
     add_store(status)
 
@@ -108,6 +111,14 @@ def _sweep(options: argparse.Namespace) -> int:
         report = sweep(overrides)
     print_report(report)
     return 1 if report.failures or len(report.records) < report.total else 0
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from .app import plan
+    from .report import print_forecasts
+
+    print_forecasts(plan([_absolute(o) for o in options.overrides]))
+    return 0
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -197,7 +208,7 @@ def _absolute(override: str) -> str:
     """Make the paths of a user's files absolute, and quote them: a launcher may run jobs in another folder."""
     key, _, value = override.partition("=")
     if (
-        key not in ("path", "card", "store", "generator.path")
+        key not in ("path", "card", "store", "generator.path", "llm.transcript")
         or value in ("", "null")
         or value[0] == "$"
         or value[-1] == ")"

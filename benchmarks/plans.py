@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ..generators.estimate import Estimate
 from ..results.record import Frozen, Record, sha256_json
 from ..results.store import Store, full_disk_is_clear, write_atomically
 from .pending import Measure, is_complete
@@ -87,6 +88,24 @@ class SweepReport:
         if self.total > len(self.records):
             counts["missing"] = self.total - len(self.records)
         return counts
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One cell of a sweep before it is run.
+
+    Attributes:
+        dataset, generator: names.
+        done: whether nothing is left to do.
+        rows: synthetic rows asked for.
+        estimate: what its language model should cost; ``None`` if it asks none, or has its rows.
+    """
+
+    dataset: str
+    generator: str
+    done: bool
+    rows: int
+    estimate: Estimate | None
 
 
 def write_plan(plan: Plan, store: Store) -> None:

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..generators.estimate import Estimate
 from ..generators.spec import GeneratorSpec
 from ..results.errors import UserError
 from ..results.record import USABLE, Record
 from ..results.store import Store
 from .catalogue import GROUPS, configs
-from .plans import SweepReport, read_plans
+from .plans import Forecast, SweepReport, read_plans
 from .progress import duration
 
 
@@ -31,6 +32,43 @@ def print_report(report: SweepReport) -> None:
         console.print(f"  no record: {line}", markup=False, highlight=False, soft_wrap=True)
     if any(r.status not in USABLE for r in report.records):
         console.print("Failures are results and are kept; retry=failed runs them again.", highlight=False)
+
+
+def print_forecasts(forecasts: Sequence[Forecast]) -> None:
+    """Print what is left of a sweep, and what its language models should cost at most."""
+    console = Console()
+    done = sum(f.done for f in forecasts)
+    console.print(f"{len(forecasts)} cells, {done} of them done", highlight=False)
+    groups: dict[tuple[str, str], list[Forecast]] = {}
+    for forecast in forecasts:
+        if not forecast.done:
+            groups.setdefault((forecast.generator, forecast.dataset), []).append(forecast)
+    if not groups:
+        return
+    table = _table("generator", "dataset", "left", "rows", "calls", "read", "written", "USD", "time")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    table.columns[0].no_wrap = True
+    total = Estimate(0, 0, 0, 0.0, 0.0)
+    for (generator, dataset), cells in sorted(groups.items()):
+        estimates = [f.estimate for f in cells if f.estimate is not None]
+        part = sum(estimates, Estimate(0, 0, 0, 0.0, 0.0))
+        total += part
+        rows = f"{sum(f.rows for f in cells):,}"
+        table.add_row(escape(generator), escape(dataset), str(len(cells)), rows, *(_costs(part) if estimates else ()))
+    table.add_row("total", "", str(len(forecasts) - done), "", *_costs(total), style="bold")
+    console.print(table)
+    console.print(
+        "Read and written: tokens of prompts and of replies, if every reply were valid. What is cached costs nothing "
+        "again. Time: of the model alone.",
+        highlight=False,
+    )
+
+
+def _costs(estimate: Estimate) -> tuple[str, ...]:
+    tokens = (estimate.calls, estimate.prompt_tokens, estimate.completion_tokens)
+    usd = "unknown" if estimate.cost_usd is None else f"{estimate.cost_usd:,.2f}"
+    return (*(f"{n:,}" for n in tokens), usd, "unknown" if estimate.seconds is None else duration(estimate.seconds))
 
 
 def print_status(store: Store) -> int:

@@ -21,12 +21,13 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
+from ..generators import TrainView
 from ..generators.spec import named_paths
 from ..results.errors import UserError
 from ..results.store import Store
-from .cell import parse_limits, plan_cell
-from .pending import is_complete
-from .plans import Plan, PlannedCell, SweepReport, basis, write_plan
+from .cell import Cell, parse_limits, plan_cell
+from .pending import is_complete, wants_table
+from .plans import Forecast, Plan, PlannedCell, SweepReport, basis, write_plan
 from .progress import progress
 from .runner import measure_of
 
@@ -70,6 +71,29 @@ def run_sweep(config: DictConfig, context: HydraContext, task: TaskFunction, ove
     return SweepReport(len(planned), before, time.monotonic() - start, records, tuple(failures))
 
 
+def forecast_sweep(config: DictConfig, context: HydraContext) -> list[Forecast]:
+    """What is left of a sweep, and what the language models behind it should cost; asks nobody, and runs nothing.
+
+    Raises:
+        UserError: a cell cannot be planned.
+    """
+    store = Store(Path(str(config.store)).absolute())
+    found = []
+    for planned in _plan(_expand(config, context), config, context, store):
+        cell, facts = planned.cell, planned.facts
+        made = store.get(facts.id)
+        done = is_complete(made, facts.measures, facts.limits, config.retry)
+        estimate = None
+        if not done and (made is None or wants_table(made, facts.limits, config.retry)):
+            generator = cell.generator.build()
+            view = TrainView(
+                cell.dataset.schema, cell.dataset.split(cell.protocol), generator.access, cell.dataset.card
+            )
+            estimate = generator.estimate(view, cell.rows)
+        found.append(Forecast(cell.dataset.card.name, cell.generator.name, done, cell.rows, estimate))
+    return found
+
+
 def to_plain(config: DictConfig) -> dict[str, Any]:
     """A composed configuration as plain containers, interpolations resolved and Hydra's own part left out."""
     plain: dict[str, Any] = {}
@@ -89,14 +113,19 @@ class _Planned:
         files: files and folders of the user that the cell depends on.
         ours: whether all code and data that make the cell are this package's.
         overrides: of the job.
-        size: values in the synthetic table, the measure of how long the cell may take.
+        cell: the cell itself.
     """
 
     facts: PlannedCell
     files: frozenset[str]
     ours: bool
     overrides: tuple[str, ...]
-    size: int
+    cell: Cell
+
+    @property
+    def size(self) -> int:
+        """Values in the synthetic table, the measure of how long the cell may take."""
+        return self.cell.rows * len(self.cell.dataset.schema.columns)
 
 
 def _expand(config: DictConfig, context: HydraContext) -> list[list[str]]:
@@ -139,7 +168,7 @@ def _plan(jobs: Sequence[list[str]], config: DictConfig, context: HydraContext, 
         named = f"generator.name={_quoted(plain['generator']['name'])}"
         asked = f"metrics.names=[{','.join(map(_quoted, names))}]"
         job = (*overrides, named, asked, f"store={_quoted(str(store.root))}")
-        planned[cell.id] = _Planned(facts, frozenset(files), ours, job, cell.rows * len(cell.dataset.schema.columns))
+        planned[cell.id] = _Planned(facts, frozenset(files), ours, job, cell)
     return list(planned.values())
 
 

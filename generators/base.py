@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from .estimate import Estimate
 from .view import Access, TrainView
 
 if TYPE_CHECKING:
@@ -86,6 +87,14 @@ class Generator(ABC):
         Called in the sweep's worker before the cell's own process is forked: what that process starts
         ends with it. Must be safe to call again; lasts until the worker ends.
         """
+
+    def estimate(self, view: TrainView, n: int) -> Estimate | None:
+        """What ``n`` rows should cost if every reply were valid; asks nobody.
+
+        Returns:
+            ``None`` for a generator that asks no language model.
+        """
+        return None
 
     def language_model(self) -> Any | None:
         """The language model behind the rows, for metrics that ask it something; ``None`` if there is none to ask.

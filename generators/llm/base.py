@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..base import Generator
+from ..estimate import Estimate
 from ..view import Access
 from .model import Model, resolve
 
@@ -16,16 +17,8 @@ if TYPE_CHECKING:
     from ...benchmarks.dataset import DatasetCard
     from ..view import TrainView
     from .client import Client
+    from .exchange import Usage
     from .respondent import Respondent
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a cell should cost, before anything is spent: calls and tokens."""
-
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
 
 
 class LLMGenerator(Generator):
@@ -77,9 +70,28 @@ class LLMGenerator(Generator):
         exchanges = self._client.exchanges
         return {SUFFIX.lstrip("."): dump(exchanges)} if exchanges else {}
 
-    @abstractmethod
-    def estimate(self, view: TrainView, n: int) -> Plan:
+    def estimate(self, view: TrainView, n: int) -> Estimate:
         """What ``n`` rows should cost if every reply were valid; asks nobody."""
+        from .budget import cost
+
+        settings = self.model.settings
+        self.fit(view, 0)
+        calls, tokens = self._expected(n)
+        seconds = None
+        if settings.tokens_per_second:
+            seconds = tokens.completion_tokens / settings.tokens_per_second
+            seconds += tokens.prompt_tokens / (settings.prompt_tokens_per_second or math.inf)
+        return Estimate(
+            calls,
+            tokens.prompt_tokens,
+            tokens.completion_tokens,
+            cost(tokens, settings.price, settings.batch),
+            seconds,
+        )
+
+    @abstractmethod
+    def _expected(self, n: int) -> tuple[int, Usage]:
+        """Calls and tokens that ``n`` rows should take. After ``fit``, which asks nobody."""
 
     @cached_property
     def model(self) -> Model:

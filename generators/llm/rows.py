@@ -12,9 +12,9 @@ from ...benchmarks.columns import Column
 from ...benchmarks.schema import TableSchema
 from ...benchmarks.seeds import derive
 from ...results.errors import UserError
-from .base import LLMGenerator, Plan
+from .base import LLMGenerator
 from .budget import tokens_of
-from .exchange import Form, Message, Request
+from .exchange import Form, Message, Request, Usage
 from .failures import DeadlineError
 from .formats import FORMATS
 from .prompts import describe, fictitious, render, template_hash
@@ -100,14 +100,14 @@ class RowWriter(LLMGenerator):
         }
         return {"llm": account | ({"ended": tally.ended} if tally.ended else {}), **self._served("sample")}
 
-    def estimate(self, view: TrainView, n: int) -> Plan:
-        self.fit(view, 0)
+    def _expected(self, n: int) -> tuple[int, Usage]:
         settings = self.model.settings
         request = self._request(list(self._schema.columns), n, 0, 0)
         calls = -(-n // (settings.draws * settings.rows_per_reply))
         example = fictitious(self._schema.columns, self._view.example)
         row = tokens_of(FORMATS[settings.format].write(example, self._schema.columns))
-        return Plan(calls, calls * tokens_of(*(m.content for m in request.messages)), n * row)
+        prompt = tokens_of(*(m.content for m in request.messages))
+        return calls, Usage(prompt_tokens=calls * prompt, completion_tokens=n * row)
 
     @abstractmethod
     def _blocks(self, order: Sequence[Column], index: int) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class LLMSettings(Frozen):
         ledger: file in which the sweep's spending is added up.
         price: of the model, also given as a table by model name; ``None`` if unknown.
         threads, slots, context: of the embedded runtime.
-        tokens_per_second: expected speed of completion, for the plan.
+        tokens_per_second, prompt_tokens_per_second: expected speeds of writing and of reading, for the plan.
     """
 
     endpoint: Endpoint = "embedded"
@@ -93,6 +93,7 @@ class LLMSettings(Frozen):
     slots: int = Field(default=8, ge=1, le=64)
     context: int = Field(default=4096, ge=256)
     tokens_per_second: float | None = Field(default=None, gt=0)
+    prompt_tokens_per_second: float | None = Field(default=None, gt=0)
 
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> Self:
@@ -106,6 +107,8 @@ class LLMSettings(Frozen):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(["llm", *(str(p) for p in first["loc"])])
+            if first["type"] == "extra_forbidden":
+                raise UserError(f"there is no option {place}; there are {', '.join(cls.model_fields)}") from None
             raise UserError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
 
     @model_validator(mode="before")

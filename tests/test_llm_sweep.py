@@ -1,0 +1,215 @@
+"""Sweeps over language models: planned, guarded, budgeted, published, replayed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pandas as pd
+import pytest
+from command import COMMAND, environment, swept, synthward
+from conftest import CARD, small_table
+from llm_endpoint import Endpoint
+from llm_rows import writes_rows
+from synthward.benchmarks.dataset import DatasetCard
+from synthward.results.store import Store, read_record
+
+KEY = "sk-very-secret-0123456789"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A table with a card of its own in the current folder."""
+    small_table().to_csv(tmp_path / "small.csv", index=False)
+    own = tmp_path / "conf" / "dataset"
+    own.mkdir(parents=True)
+    (own / "small.yaml").write_text(CARD.format(path=tmp_path / "small.csv"))
+    return tmp_path
+
+
+@pytest.fixture
+def schema(small_card):
+    return DatasetCard.parse(small_card).schema_
+
+
+def asks(endpoint, *more, url=None):
+    """Overrides of a sweep of the small table that asks an endpoint."""
+    settings = (
+        *("llm=openai", "llm.model=test-model", f"llm.base_url={url or endpoint.url}"),
+        *("llm.rows_per_reply=1", "llm.draws=4", "llm.concurrency=2", "llm.key_env=TEST_KEY"),
+    )
+    return "dataset=small", "metrics=none", *settings, *more
+
+
+def only_record(folder, store="results/runs"):
+    (record,) = Store(folder / store).records()
+    return record
+
+
+def test_a_cell_is_recorded_with_its_account_and_its_transcript(folder, schema):
+    with Endpoint(writes_rows(schema)) as endpoint:
+        swept(folder, *asks(endpoint, "generator=llm_zero_shot"), TEST_KEY=KEY)
+    record = only_record(folder)
+    facts = record.details["llm"]
+    assert facts["model"]["model"] == "test-model"
+    assert facts["calls"] == len(endpoint.bodies) == 12
+    assert facts["prompt_tokens"] == 1200
+    assert re.fullmatch("[0-9a-f]{12}", facts["prompt_template"])
+    assert facts["paid"]["calls"] == 12
+    assert facts["rejects"] == {}
+    assert [a.path for a in record.attachments] == ["transcript.jsonl.gz"]
+    assert endpoint.url not in record.to_json()
+    assert endpoint.received[0].headers["authorization"] == f"Bearer {KEY}"
+    for path in folder.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+
+
+def test_published_transcripts_replay_to_the_same_record(folder, schema):
+    with Endpoint(writes_rows(schema)) as endpoint:
+        swept(folder, *asks(endpoint, "generator=llm_zero_shot,llm_statistics", "seed=0,1"), TEST_KEY=KEY)
+    assert synthward(folder, "publish", "--to", "published").returncode == 0
+    assert len(list((folder / "published").rglob("*.transcript.jsonl.gz"))) == 4
+    swept(
+        *(folder, "dataset=small", "metrics=none", "generator=llm_zero_shot,llm_statistics", "seed=0,1"),
+        *("llm=replay", "llm.transcript=published", "store=again"),
+    )
+    first, again = ({r.id: r for r in Store(folder / s).records()} for s in ("results/runs", "again"))
+    assert len(first) == 4
+    assert {i: r.artifact for i, r in first.items()} == {i: r.artifact for i, r in again.items()}
+    assert {i: r.identity for i, r in first.items()} == {i: r.identity for i, r in again.items()}
+    for record in again.values():
+        assert record.details["llm"]["paid"]["calls"] == 0
+        assert record.details["llm"]["calls"] == first[record.id].details["llm"]["calls"]
+    published = [read_record(p) for p in (folder / "published").rglob("*.json")]
+    assert sorted(r.id for r in published) == sorted(first)
+
+
+def test_a_replay_fails_on_what_the_transcript_does_not_hold(folder, schema):
+    with Endpoint(writes_rows(schema)) as endpoint:
+        swept(folder, *asks(endpoint, "generator=llm_zero_shot"), TEST_KEY=KEY)
+    (transcript,) = folder.rglob("transcript.jsonl.gz")
+    named = folder / "one.transcript.jsonl.gz"
+    named.write_bytes(transcript.read_bytes())
+    swept(
+        *(folder, "dataset=small", "metrics=none", "generator=llm_zero_shot", "seed=1"),
+        *("llm=replay", f"llm.transcript={named}", "store=again"),
+    )
+    record = only_record(folder, "again")
+    assert record.status == "error"
+    assert "does not hold request 0" in record.message
+
+
+def test_a_second_run_asks_nothing(folder, schema):
+    with Endpoint(writes_rows(schema)) as endpoint:
+        swept(folder, *asks(endpoint, "generator=llm_zero_shot"), TEST_KEY=KEY)
+        asked = len(endpoint.bodies)
+        swept(folder, *asks(endpoint, "generator=llm_zero_shot", "retry=all"), TEST_KEY=KEY)
+        assert len(endpoint.bodies) == asked
+    assert only_record(folder).details["llm"]["paid"]["cached_tokens"] > 0
+
+
+def test_a_plan_says_what_a_sweep_will_cost_and_asks_nobody(folder, schema):
+    with Endpoint(writes_rows(schema)) as endpoint:
+        overrides = asks(endpoint, "generator=llm_zero_shot,llm_specification,marginals", "llm.model=gpt-4o-mini")
+        done = synthward(folder, "plan", *overrides)
+        assert done.returncode == 0, done.stderr
+        assert not endpoint.received
+    assert "3 cells, 0 of them done" in done.stdout
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("llm_zero_shot"))
+    assert line.split()[1:5] == ["small", "1", "48", "12"]
+    assert not (folder / "results").exists()
+
+
+def test_a_spent_budget_ends_the_sweep_and_a_larger_one_goes_on(folder, schema):
+    with Endpoint(writes_rows(schema)) as endpoint:
+        overrides = asks(endpoint, "generator=llm_zero_shot,marginals", "seed=0,1")
+        stopped = synthward(folder, "sweep", *overrides, "llm.max_tokens=2000", TEST_KEY=KEY)
+        assert stopped.returncode == 1
+        assert "llm.max_tokens=2,000" in stopped.stdout + stopped.stderr
+        assert "Traceback" not in stopped.stderr
+        records = list(Store(folder / "results/runs").records())
+        assert {r.status for r in records} == {"ok"}
+        assert sum(r.generator.name == "marginals" for r in records) == 2
+        assert len(records) < 4
+        paid = len(endpoint.bodies)
+        assert 4 <= paid < 20
+        swept(folder, *overrides, "llm.max_tokens=100000", TEST_KEY=KEY)
+        assert len(endpoint.bodies) == 24
+    assert len(list(Store(folder / "results/runs").records())) == 4
+
+
+def test_private_rows_are_refused_before_anything_is_run(folder, schema):
+    with Endpoint(writes_rows(schema)) as endpoint:
+        away = endpoint.url.replace("127.0.0.1", "127.1")
+        overrides = asks(endpoint, "generator=marginals,llm_few_shot", url=away)
+        refused = synthward(folder, "sweep", *overrides, TEST_KEY=KEY)
+        assert refused.returncode == 2
+        assert refused.stderr.count("\n") == 1
+        assert "llm.allow_remote=true" in refused.stderr
+        assert not endpoint.received
+        assert not list(Store(folder / "results/runs").records())
+        swept(folder, *overrides, "llm.allow_remote=true", TEST_KEY=KEY)
+        assert endpoint.bodies
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["llm=replay"], "llm.transcript"),
+        (["llm=replay", "llm.transcript=nowhere"], "there is no transcript"),
+        (["llm=openai", "llm.draws=0"], "llm.draws"),
+        (["llm=vllm", "llm.model=''"], "llm.model"),
+        (["llm=embedded", "llm.model=smollm3"], "smollm2-135m-instruct"),
+        (["llm=opnai"], "did you mean openai"),
+    ],
+)
+def test_wrong_settings_are_one_line(folder, overrides, said):
+    done = synthward(folder, "sweep", "dataset=small", "generator=llm_zero_shot", *overrides)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("env", "said"), [({}, "TEST_KEY holds no key"), ({"TEST_KEY": KEY}, "nothing answers there")])
+def test_no_key_and_no_endpoint_are_recorded_in_one_line(folder, env, said):
+    overrides = ("llm=openai", "llm.base_url=http://127.0.0.1:9/v1", "llm.key_env=TEST_KEY", "llm.model=m")
+    swept(folder, "dataset=small", "metrics=none", "generator=llm_zero_shot", *overrides, **env)
+    record = only_record(folder)
+    assert record.status == "error"
+    assert said in record.message
+    assert KEY not in record.message
+
+
+def test_a_kill_loses_no_reply_that_was_paid_for(folder, schema):
+    with Endpoint(writes_rows(schema), delay=0.1) as endpoint:
+        overrides = asks(endpoint, "generator=llm_zero_shot", "llm.draws=1")
+        command = [*COMMAND, "sweep", *overrides]
+        process = subprocess.Popen(command, cwd=folder, env=environment(TEST_KEY=KEY), start_new_session=True)
+        deadline = time.monotonic() + 60
+        while len(endpoint.bodies) < 12 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        time.sleep(1)
+        kept = len(list((folder / "results/runs/llm").rglob("*.json*"))) - 1  # the ledger
+        paid = len(endpoint.bodies)
+        assert paid - 2 <= kept <= paid  # two may have been under way
+        swept(folder, *overrides, TEST_KEY=KEY)
+        assert len(endpoint.bodies) == paid + 48 - kept
+    assert only_record(folder).status == "ok"
+
+
+def test_shown_rows_are_checked_for_copies(folder, schema):
+    train = pd.read_csv(folder / "small.csv")
+    assert len(train) == 120
+    with Endpoint(writes_rows(schema, missing=0.1)) as endpoint:
+        overrides = asks(endpoint, "generator=llm_few_shot", "generator.k=4", "metrics.names=[example_copying]")
+        swept(folder, *overrides, TEST_KEY=KEY)
+    record = only_record(folder)
+    assert len(record.details["shown_rows"]) == 4 * len(endpoint.bodies)
+    values = [m.value for m in record.measurements if m.metric == "example_copying"]
+    assert values
+    assert all(value is not None and value < 0.2 for value in values)
+    assert json.loads(record.to_json())["details"]["shown_rows"]
