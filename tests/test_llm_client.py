@@ -1,10 +1,12 @@
 """The LLM client against an endpoint that behaves: requests, cache, budget, transcripts, batches."""
 
+import contextlib
 import gzip
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from llm_endpoint import Endpoint, completion, json_answer, says, settings_for
-from synthward.generators.llm import endpoints
+from synthward.generators.llm import endpoints, sender, server, transcript
 from synthward.generators.llm.budget import BudgetSpentError
 from synthward.generators.llm.cache import Cache
 from synthward.generators.llm.client import Client
@@ -136,6 +138,74 @@ def test_a_request_for_another_model_never_enters_the_cache(endpoint):
     with pytest.raises(ValueError, match="another model"):
         Client(settings_for(endpoint, temperature=0.5)).complete([request(settings)])
     assert not endpoint.received
+
+
+# --- the embedded server
+
+
+@pytest.fixture
+def embedded(endpoint, monkeypatch):
+    """Settings of an embedded model whose server is the endpoint, and a list of what is done with its turn."""
+    turns = []
+
+    @contextlib.contextmanager
+    def turn(settings):
+        turns.append("begins")
+        yield
+        turns.append("ends")
+
+    monkeypatch.setattr(server, "serve", lambda settings: server.Connection(base_url=endpoint.url, key="its-key"))
+    monkeypatch.setattr(server, "turn", turn)
+    return LLMSettings(endpoint="embedded", concurrency=8), turns
+
+
+def test_the_embedded_model_is_asked_one_request_at_a_time(endpoint, embedded):
+    settings, turns = embedded
+    Client(settings, "local-only", "rows").complete(requests(settings, 4, form=FORM))
+    assert turns == ["begins", "ends"] * 4
+    assert endpoint.received[0].headers["authorization"] == "Bearer its-key"
+    assert endpoint.bodies[0].keys() >= {"grammar", "cache_prompt", "top_k"}
+    assert "response_format" not in endpoint.bodies[0]
+    Client(settings).complete([request(settings, 9, form=Form(json_schema=SCHEMA))])
+    assert "response_format" in endpoint.bodies[-1]
+
+
+def test_a_turn_that_does_not_come_ends_with_the_cell(endpoint, embedded, monkeypatch):
+    settings, _ = embedded
+    release = threading.Event()
+
+    @contextlib.contextmanager
+    def blocked(settings):
+        release.wait()
+        yield
+
+    monkeypatch.setattr(server, "turn", blocked)
+    with pytest.raises(DeadlineError):
+        Client(settings.model_copy(update={"cell_seconds": 0.3})).complete([request(settings)])
+    release.set()
+    assert not endpoint.received
+
+
+def test_an_error_in_taking_a_turn_is_told(embedded, monkeypatch):
+    settings, _ = embedded
+
+    @contextlib.contextmanager
+    def broken(settings):
+        raise UserError("the model file is gone")
+        yield
+
+    monkeypatch.setattr(server, "turn", broken)
+    with pytest.raises(UserError, match="file is gone"):
+        Client(settings).complete([request(settings)])
+
+
+def test_an_embedded_server_that_was_stopped_is_started_again(endpoint, embedded, monkeypatch):
+    settings, _ = embedded
+    monkeypatch.setattr(sender, "FIRST_PAUSE", 0.01)
+    places = iter(["http://127.0.0.1:9/v1", endpoint.url])
+    monkeypatch.setattr(server, "serve", lambda settings: server.Connection(base_url=next(places), key="its-key"))
+    assert Client(settings).complete([request(settings)])
+    assert next(places, None) is None
 
 
 # --- who may be sent what
@@ -333,7 +403,7 @@ def test_the_deadline_of_a_cell_ends_it_with_what_came(endpoint):
     start = time.monotonic()
     with pytest.raises(DeadlineError, match=r"llm\.cell_seconds=0\.8") as caught:
         client.complete(requests(settings, 50))
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10  # of 12.5 without the deadline
     came = [r for r in caught.value.replies if r is not None]
     assert 1 <= len(came) <= 3
     assert len(caught.value.replies) == 50
@@ -420,6 +490,26 @@ def test_a_damaged_or_hostile_transcript_is_one_line(tmp_path, content):
         Transcripts.read(path).get(request(LLMSettings()))
     assert path.name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_reply_to_another_request_is_no_answer(tmp_path):
+    settings = LLMSettings(model="m")
+    one, other = exchange(settings, 0), exchange(settings, 1)
+    forged = Exchange(request=other.request, reply=one.reply)
+    (tmp_path / f"a{SUFFIX}").write_bytes(dump([forged]))
+    with pytest.raises(UserError, match="not to its request"):
+        Transcripts.read(tmp_path).get(one.request)
+
+
+def test_a_transcript_that_decompresses_to_too_much_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / f"a{SUFFIX}"
+    path.write_bytes(dump([exchange(LLMSettings(), i) for i in range(9)]))
+    Transcripts.read(path)
+    for bound in ("MAX_BYTES", "MAX_LINE"):
+        with monkeypatch.context() as tight:
+            tight.setattr(transcript, bound, 300)
+            with pytest.raises(UserError, match="larger than any"):
+                Transcripts.read(path)
 
 
 def test_a_transcript_is_of_one_model():

@@ -120,6 +120,8 @@ def body(settings: LLMSettings, request: Request, draws: int, first: int, droppe
             from .server import extra_body
 
             fields |= extra_body(settings, request.form)
+            if request.form.grammar is None:
+                fields |= _response_format(request.form)
         case "llama_cpp":
             # The server's own top_k and min_p would cut the tails off every distribution.
             fields |= {"top_k": 0, "min_p": 0.0, **_grammar_or_schema(request.form)}

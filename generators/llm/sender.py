@@ -133,12 +133,13 @@ class Sender:
                 refused = Choice(text="", finish="content_filter", refusal=outcome.reason)
                 return Reply(key=request.key, choices=(refused,))
             attempts += 1
-            passing = outcome.passing and (self._learned.there or not outcome.absent)
+            embedded = self._settings.endpoint == "embedded"
+            passing = outcome.passing and (embedded or self._learned.there or not outcome.absent)
             if not passing or attempts > self._settings.retries:
                 tried = f" ({attempts} attempts)" if passing else ""
                 told = failures.explain(outcome, self._base_url, self._settings.model, self._settings.key_env)
                 raise EndpointError(told + tried)
-            if outcome.absent and self._settings.endpoint == "embedded":
+            if embedded and outcome.absent:
                 await self._connect()  # it was stopped: another is started
             self._usage.retries += 1
             await self._pause(self._pause_after(attempts, outcome))
@@ -150,12 +151,7 @@ class Sender:
         used = expected  # an interrupted attempt may have been billed
         try:
             start = time.monotonic()
-            outcome = await self._attempt(sent)
-            if isinstance(outcome, bytes):
-                try:
-                    outcome = replies.parse(outcome, request.key, draws, self._secrets)
-                except replies.MalformedReplyError as error:
-                    outcome = Failure(str(error), passing=True, paid=True, kind="malformed")
+            outcome = self._read(request, draws, await self._attempt(sent))
             if isinstance(outcome, Reply):
                 self._usage.statuses["200"] += 1
                 used = await self._used(request, outcome)
@@ -168,6 +164,14 @@ class Sender:
             return outcome
         finally:
             self._budget.settle(ticket, used)
+
+    def _read(self, request: Request, draws: int, answer: bytes | Failure) -> Reply | Failure:
+        if isinstance(answer, Failure):
+            return answer
+        try:
+            return replies.parse(answer, request.key, draws, self._secrets)
+        except replies.MalformedReplyError as error:
+            return Failure(str(error), passing=True, paid=True, kind="malformed")
 
     async def _attempt(self, sent: dict[str, Any]) -> bytes | Failure:
         """One HTTP request: the body of the answer, or how it failed."""
@@ -211,7 +215,7 @@ class Sender:
         if failure.wait:
             self._quiet_until = max(self._quiet_until, time.monotonic() + failure.wait)
             return failure.wait
-        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempts - 1))
+        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempts - 1))
         return longest * random.uniform(0.5, 1)
 
     async def _pause(self, seconds: float) -> None:
@@ -257,24 +261,26 @@ async def _held(context: AbstractContextManager[object]) -> AsyncIterator[None]:
     """Hold a context whose entry may block for long, such as a lock, in a thread that nobody need wait for."""
     loop = asyncio.get_running_loop()
     entered: asyncio.Future[None] = loop.create_future()
+    left: asyncio.Future[None] = loop.create_future()
     leave = threading.Event()
 
-    def tell(error: BaseException | None) -> None:
-        if entered.done():
+    def tell(future: asyncio.Future[None], error: BaseException | None = None) -> None:
+        if future.done():
             return
         if error is None:
-            entered.set_result(None)
+            future.set_result(None)
         else:
-            entered.set_exception(error)
+            future.set_exception(error)
 
     def hold() -> None:
-        try:
-            with context:
-                loop.call_soon_threadsafe(tell, None)
-                leave.wait()
-        except BaseException as error:
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
-                loop.call_soon_threadsafe(tell, error)
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
+            try:
+                with context:
+                    loop.call_soon_threadsafe(tell, entered)
+                    leave.wait()
+            except BaseException as error:
+                loop.call_soon_threadsafe(tell, entered, error)
+            loop.call_soon_threadsafe(tell, left)
 
     threading.Thread(target=hold, daemon=True).start()
     try:
@@ -282,3 +288,4 @@ async def _held(context: AbstractContextManager[object]) -> AsyncIterator[None]:
         yield
     finally:
         leave.set()
+    await left
