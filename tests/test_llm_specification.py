@@ -248,7 +248,7 @@ def specifications(draw):
     return schema, {"columns": stated, "correlations": pairs}
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(specifications(), st.integers(0, 200), st.integers(0, 2**31 - 1))
 def test_whatever_is_accepted_samples_rows_that_conform(drawn, n, seed):
     schema, stated = drawn

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...benchmarks.schema import Column, TableSchema
 from ..summary import indicated
@@ -186,10 +186,10 @@ def _sampler(specification: Specification, schema: TableSchema) -> Callable[[int
         drawn: dict[str, np.ndarray] = {}
         for name in parents_first:
             values = own[name](u[:, place[name]])
-            given = columns[name].given
-            for code, quantile in cases[name].items() if given is not None else ():
-                rows = drawn[given.parent] == code
-                values[rows] = quantile(u[rows, place[name]])
+            if (given := columns[name].given) is not None:
+                for code, quantile in cases[name].items():
+                    rows = drawn[given.parent] == code
+                    values[rows] = quantile(u[rows, place[name]])
             drawn[name] = codes[name][values] if name in codes else values
         for name, column in columns.items():  # last, so that a parent counts where its value is not recorded
             if column.missing:
@@ -214,7 +214,7 @@ def _codes(column: Column, schema: TableSchema) -> list[str]:
     return codes[::-1] if len(codes) == 2 and indicated(column, schema) == codes[0] else codes
 
 
-def _gap(column: Column) -> float | None:
+def _gap(column: Column) -> Any:
     return float("nan") if column.numeric else None
 
 
