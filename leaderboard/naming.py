@@ -54,9 +54,34 @@ def generator_key(facts: GeneratorFacts) -> str:
 
 
 def generator_labels(records: Iterable[Record]) -> dict[str, str]:
-    """Label of every generator by :func:`generator_key`: its name, and the settings in which namesakes differ."""
+    """Label of every generator by :func:`generator_key`: its name, and the settings in which namesakes differ.
+
+    One behind which a language model stands is named with the model.
+    """
     facts = {generator_key(r.generator): r.generator for r in records}
-    return _distinguish({key: (f.name, {**f.params, "version": f.version}) for key, f in facts.items()})
+    return _distinguish({key: (_with_model(f), {**_flat(f.params), "version": f.version}) for key, f in facts.items()})
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings within settings by dotted names, so that a label shows the one that differs."""
+    flat: dict[str, Any] = {}
+    for key, value in params.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + str(key): value}
+    return flat
+
+
+def _with_model(facts: GeneratorFacts) -> str:
+    model = language_model(facts.params)
+    return f"{facts.name} · {model}" if model else facts.name
+
+
+def language_model(params: Any) -> str:
+    """Name of the language model in a generator's settings, or in those of the generator that it wraps."""
+    if not isinstance(params, dict):
+        return ""
+    llm = params.get("llm")
+    named = llm.get("model") if isinstance(llm, dict) else None
+    return named if isinstance(named, str) else language_model(params.get("generator"))
 
 
 def dataset_labels(records: Iterable[Record]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from synthward.leaderboard import bootstrap, markdown, page
 from synthward.leaderboard.aggregate import summarise
 from synthward.leaderboard.build import build
 from synthward.leaderboard.frame import frame
+from synthward.leaderboard.naming import generator_labels
 from synthward.leaderboard.terminal import terminal_summary
 from synthward.leaderboard.text import number
 from synthward.results.errors import UserError
@@ -685,3 +686,19 @@ def test_numbers(value: float | None, text: str) -> None:
 def test_families_keep_their_order_and_their_metrics() -> None:
     columns = [c.card.name for c in only(summarise(plausible(1))).columns]
     assert columns == list(CARDS)
+
+
+def test_a_language_model_is_named_and_the_setting_that_differs_too():
+    llm = {"model": "small", "temperature": 1.0, "digest": "a" * 64}
+    records = [
+        record("llm_zero_shot", params={"llm": llm}),
+        record("llm_zero_shot", params={"llm": llm | {"temperature": 0.5}}),
+        record("llm_few_shot", params={"llm": llm | {"model": "large"}}),
+        record("llm_curated", params={"generator": {"llm": llm}}),
+    ]
+    assert sorted(generator_labels(records).values()) == [
+        "llm_curated · small",
+        "llm_few_shot · large",
+        "llm_zero_shot · small (llm.temperature=0.5)",
+        "llm_zero_shot · small (llm.temperature=1.0)",
+    ]
