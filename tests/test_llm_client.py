@@ -1,5 +1,6 @@
 """The LLM client against an endpoint that behaves: requests, cache, budget, transcripts, batches."""
 
+import asyncio
 import contextlib
 import gzip
 import json
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llm_endpoint import Endpoint, completion, json_answer, says, settings_for
 from synthward.generators.llm import endpoints, sender, server, transcript
-from synthward.generators.llm.budget import BudgetSpentError
+from synthward.generators.llm.budget import Budget, BudgetSpentError
 from synthward.generators.llm.cache import Cache
 from synthward.generators.llm.client import Client
 from synthward.generators.llm.exchange import Choice, Exchange, Form, Message, Reply, Request, Usage
@@ -152,6 +153,7 @@ def embedded(endpoint, monkeypatch):
     def turn(settings):
         turns.append("begins")
         yield
+        time.sleep(0.02)  # the next request waits for this as well
         turns.append("ends")
 
     monkeypatch.setattr(server, "serve", lambda settings: server.Connection(base_url=endpoint.url, key="its-key"))
@@ -340,17 +342,15 @@ def test_the_budget_counts_what_other_processes_spent(endpoint, tmp_path):
     assert len(Client(larger).complete(requests(settings, 5))) == 5
 
 
-def test_half_a_line_in_the_ledger_harms_nothing(endpoint, tmp_path):
+def test_half_a_line_in_the_ledger_harms_nothing(tmp_path):
     ledger = tmp_path / "ledger"
-    settings = settings_for(endpoint, max_tokens=300, ledger=str(ledger))
-    Client(settings).complete(requests(settings, 2))
+    settings = LLMSettings(max_tokens=300, ledger=str(ledger))
+    asyncio.run(Budget(settings).reserve(Usage(prompt_tokens=100)))
     with ledger.open("ab") as file:
         file.write(b'["abc", 1')
-    with pytest.raises(BudgetSpentError):
-        Client(settings).complete(requests(settings, 9)[2:])
-    with pytest.raises(BudgetSpentError):
-        Client(settings).complete(requests(settings, 9)[3:])
-    assert len(endpoint.bodies) == 3
+    asyncio.run(Budget(settings).reserve(Usage(prompt_tokens=100)))
+    with pytest.raises(BudgetSpentError, match="leaves 100 tokens"):
+        asyncio.run(Budget(settings).reserve(Usage(prompt_tokens=101)))
 
 
 def test_the_budget_of_money_and_the_cost_in_the_usage(endpoint):

@@ -76,7 +76,7 @@ def main() -> None:
         server.wait()
     print(f"requests per second, cache on:  {paid:7.0f}   bar 200")
     print(f"rows per second from the cache: {cached:7.0f}   bar 1,000")
-    print(f"the openai package alone:       {alone:7.0f}   requests per second")
+    print(f"the openai package alone:       {alone:7.0f}   requests per second; ours makes {paid / alone:.2f} of that")
 
 
 if __name__ == "__main__":
