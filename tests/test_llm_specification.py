@@ -631,9 +631,10 @@ def test_contract(access, columns):
 
 def test_any_number_of_rows_comes_from_two_calls_and_the_record_holds_the_model(ward):
     with Endpoint(answers()) as endpoint:
-        generator = LLMSpecification(group(endpoint)).fit(view(LLMSpecification(group(endpoint))), 1)
+        generator = LLMSpecification(group(endpoint))
+        plan = generator.estimate(view(generator), 10_000)
+        generator.fit(view(generator), 1)
         assert endpoint.bodies == []  # nothing is asked before rows are
-        plan = generator.estimate(10_000)
         table = generator.sample(10_000, 2)
         generator.sample(50, 3)
         assert len(endpoint.bodies) == plan.calls == 2
