@@ -126,6 +126,8 @@ def test_a_text_matches_the_rule_of_a_column_if_and_only_if_the_column_allows_it
         integer(0, 0),
         integer(0, 9),
         integer(14, 105),
+        integer(0, 28),
+        integer(31, 1100),
         integer(-5, 12),
         integer(-120, -9),
         integer(0.5, 199.5),

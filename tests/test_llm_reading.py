@@ -136,7 +136,7 @@ def test_arrays_are_found_in_any_wrapping(text: str) -> None:
         "stage,sex,bili,age\n2,f,1.5,63\n,m,,40",
         '"63","1.5","f","2"\n40,,"m",',
         "Here are two patients:\n63,1.5,f,2\n40,,m,\nDone!",
-        "As you asked, two rows:\n```csv\nage,bili,sex,stage\n63,1.5,f,2\n40,,m,\n```\nAges, sexes: random",
+        "As you asked, two rows:\n```csv\nage,bili,sex,stage\n63,1.5,f,2\n40,,m,\n```\nAges, sexes, a, b",
         "63,1.5,f,2\n40,,m,\n```\n",
         "```\n63,1.5,f,2\n40,,m,",
     ],
@@ -160,6 +160,12 @@ def test_a_code_that_is_the_name_of_its_column_is_no_header() -> None:
         assert len(FORMATS[name].read(text, columns)) == 2
 
 
+def test_a_code_that_begins_like_a_code_fence_is_none() -> None:
+    columns = [Column(name=n, kind=Kind.CATEGORICAL, codes=["```", "a"]) for n in ("first", "second")]
+    row = {"first": "```", "second": "a"}
+    assert FORMATS["csv"].read(FORMATS["csv"].write(row, columns), columns) == [row]
+
+
 # ------------------------------------------------------------------------------------------ broken rows
 
 
@@ -177,6 +183,7 @@ def test_a_code_that_is_the_name_of_its_column_is_no_header() -> None:
         ('{"age": 63, "bili": 1.5, "sex": "\\x66", "stage": 2}', Reason.UNREADABLE),
         ('{"age": 63, "bili": 1.5, "sex": "f", "stage": 2]', Reason.UNREADABLE),
         ('{"age": 63, "bili": 1.5, "sex": "f", "stage": 02}', Reason.UNREADABLE),
+        ('[{"age": 63, "bili": 1.5, "sex": "f", "stage": 2]', Reason.UNREADABLE),
         ('{"age": 63, "age": 64, "bili": 1.5, "sex": "f", "stage": 2}', Reason.REPEATED_COLUMN),
         ('{"age": 63, "bili": 1.5, "sex": ["f"], "stage": 2}', Reason.NESTED_VALUE),
         ('{"age": 63, "bili": 1.5, "sex": {}, "stage": 2}', Reason.NESTED_VALUE),
