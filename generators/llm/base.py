@@ -135,10 +135,9 @@ class LLMGenerator(Generator):
         }
 
     def _served(self, phase: str) -> dict[str, dict[str, float]]:
-        """Seconds of a model server on this machine, as the cost of a phase: no process of the cell's own took them."""
-        local = self.model.defining["endpoint"] == "embedded"
-        seconds = sum(e.reply.seconds for e in self._client.exchanges)
-        return {"served_seconds": {phase: round(seconds, 3)}} if local else {}
+        """Processor seconds of the embedded model's server, as the cost of a phase beside the cell's own process."""
+        seconds = sum(e.reply.processor_seconds for e in self._client.exchanges)
+        return {"served_seconds": {phase: round(seconds, 3)}} if seconds else {}
 
     def _nominal_cost(self) -> float | None:
         from .budget import cost

@@ -90,6 +90,7 @@ class Reply(Frozen):
         choices: in order; at most ``draws`` of them.
         usage: what was billed when it was first paid.
         seconds: wall clock of the attempt that succeeded.
+        processor_seconds: that an embedded model's server spent on it meanwhile; 0 for any other.
         dropped: fields that the endpoint did not accept, and the request went without.
         model: what the endpoint called the model that answered.
     """
@@ -98,6 +99,7 @@ class Reply(Frozen):
     choices: tuple[Choice, ...]
     usage: Usage = Usage()
     seconds: float = 0.0
+    processor_seconds: float = 0.0
     dropped: tuple[str, ...] = ()
     model: str = ""
 

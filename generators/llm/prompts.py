@@ -1,4 +1,4 @@
-"""Prompts: templates in ``prompts/``, and how a schema card and its statistics are put into words."""
+"""Prompts: those in ``templates/``, and how a schema card and its statistics are put into words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ...benchmarks.schema import TableSchema
 
-FOLDER = Path(__file__).parent / "prompts"
+FOLDER = Path(__file__).parent / "templates"
 
 
 def render(template: str, **context: Any) -> str:

@@ -59,6 +59,7 @@ class Sender:
         self._stopped = asyncio.Event()
         self._quiet_until = 0.0
         self._base_url = ""
+        self._server = 0
         self._secrets = Secrets()
         self._connections = contextlib.AsyncExitStack()
 
@@ -106,6 +107,7 @@ class Sender:
                 completion_tokens=sum(p.usage.completion_tokens for p in paid),
             ),
             seconds=max(p.seconds for p in paid),
+            processor_seconds=sum(p.processor_seconds for p in paid),
             dropped=tuple(sorted(self._learned.dropped)),
             model=paid[0].model,
         )
@@ -150,12 +152,13 @@ class Sender:
         ticket = await self._budget.reserve(expected)
         used = expected  # an interrupted attempt may have been billed
         try:
-            start = time.monotonic()
+            start, served = time.monotonic(), self._served_seconds()
             outcome = self._read(request, draws, await self._attempt(sent))
             if isinstance(outcome, Reply):
                 self._usage.statuses["200"] += 1
+                took = {"seconds": time.monotonic() - start, "processor_seconds": self._served_seconds() - served}
                 used = await self._used(request, outcome)
-                return outcome.model_copy(update={"usage": used, "seconds": time.monotonic() - start})
+                return outcome.model_copy(update={"usage": used, **took})
             self._usage.statuses[outcome.kind or str(outcome.status)] += 1
             if outcome.paid:
                 self._usage.lost_tokens += expected.total
@@ -164,6 +167,18 @@ class Sender:
             return outcome
         finally:
             self._budget.settle(ticket, used)
+
+    def _served_seconds(self) -> float:
+        """Processor time of the embedded model's server so far; 0 where there is none on this machine."""
+        if not self._server:
+            return 0.0
+        import psutil
+
+        try:
+            times = psutil.Process(self._server).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
 
     def _read(self, request: Request, draws: int, answer: bytes | Failure) -> Reply | Failure:
         if isinstance(answer, Failure):
@@ -243,7 +258,7 @@ class Sender:
             from .server import serve
 
             connection = serve(settings)
-            self._base_url, key = connection.base_url, connection.key
+            self._base_url, key, self._server = connection.base_url, connection.key, connection.pid
         else:
             self._base_url, key = endpoints.address(settings), endpoints.api_key(settings)
         self._secrets = Secrets(key)

@@ -33,7 +33,7 @@ def main() -> NoReturn:
     os.write(ready, f"{os.getpid()}\n".encode())
     key = secrets.token_urlsafe(32)
     server = _load(runtime, file, key)
-    own = Connection(base_url=f"{server.listening_address}/v1", key=key)
+    own = Connection(base_url=f"{server.listening_address}/v1", key=key, pid=os.getpid())
     write_atomically(folder / "address", own.model_dump_json())
     os.write(ready, b"\n")
     os.close(ready)

@@ -62,10 +62,12 @@ class Connection(Frozen):
     Attributes:
         base_url: ``http://127.0.0.1:PORT/v1``.
         key: bearer token, without which the server answers nobody: other users share its host.
+        pid: of the server, whose processor time is the cost of a reply.
     """
 
     base_url: str
     key: str = Field(repr=False)
+    pid: int = 0
 
 
 class Runtime(Frozen):

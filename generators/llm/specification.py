@@ -112,7 +112,7 @@ class LLMSpecification(LLMGenerator):
         }
         assert self._specification is not None
         specification = self._specification.model_dump(mode="json", exclude_none=True)
-        return {"llm": account, "specification": specification, "rows_drawn_anew": self._broken}
+        return {"llm": account, "specification": specification, "rows_drawn_anew": self._broken} | self._served("sample")
 
     def _expected(self, n: int) -> tuple[int, Usage]:
         columns = self._schema.columns
