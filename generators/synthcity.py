@@ -36,7 +36,6 @@ UNSUPPORTED = {
     "aim": "synthcity's AIM fails on the column types that its own encoder makes",
     "decaf": "synthcity's DECAF needs a torchvision that fits an older torch",
     "goggle": "synthcity's GOGGLE needs dgl, which has no release for this torch",
-    "great": "synthcity's GReaT fetches a language model from a hub, but cells run without a network",
 }
 
 

@@ -176,7 +176,7 @@ def test_numbers_are_compared_as_numbers() -> None:
 def test_cells_without_a_model_say_so() -> None:
     (found,) = measure("memorisation", evaluation(ward(20, 4))).values()
     assert (found.status, found.value) == (Status.UNSUPPORTED, None)
-    assert "public" in found.reason
+    assert "language model" in found.reason
     few = replace(evaluation(ward(20, 4)), model=Model(lambda *_: ""), source=SOURCE.head(5))
     assert "too few" in measure("memorisation", few)[""].reason
 
