@@ -287,6 +287,7 @@ def test_numbers_are_read(raw: Any, column: Column, value: float) -> None:
         *((raw, AGE, "not finite") for raw in ("NaN", "nan", "-inf", "Infinity", "1e999", math.nan, math.inf, 10**400)),
         *((raw, AGE, "not whole") for raw in ("63.5", 63.5, "63.0000000001")),
         *((raw, AGE, "out of bounds") for raw in ("-1", 2001, "1e300")),
+        (1e308, Column(name="wide", kind=Kind.CONTINUOUS, bounds=(-1.5e308, 1e307)), "out of bounds"),
         *((raw, LEVEL, "out of bounds") for raw in (0.30001, "-0.1000001")),
         *((raw, AGE, "nested value") for raw in ([63], {"value": 63}, [], {})),
         (None, AGE, "missing value"),

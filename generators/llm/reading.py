@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +36,11 @@ class Reason(StrEnum):
 
 RawRow = dict[str, Any] | Reason
 """A row as it was read, column to text or JSON value, ``None`` for missing; or why it could not be read."""
+
+Value = float | str | None
+"""A canonical value; ``None`` or NaN for missing."""
+
+Judge = Callable[[Any], Value | Reason]
 
 NUMBER: Final = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
 NOT_FINITE: Final = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
@@ -77,11 +82,12 @@ def accept(rows: Sequence[RawRow], schema: TableSchema) -> Accepted:
     import numpy as np
     import pandas as pd
 
+    judges = {column.name: _judge(column) for column in schema.columns}
     rejects: Counter[str] = Counter()
     kept: list[int] = []
-    values: list[list[float | str | None]] = []
+    values: list[list[Value]] = []
     for i, row in enumerate(rows):
-        judged = _values(row, schema.columns)
+        judged = _values(row, judges)
         if isinstance(judged, Reason):
             rejects[judged.value] += 1
         else:
@@ -109,62 +115,76 @@ def accept(rows: Sequence[RawRow], schema: TableSchema) -> Accepted:
     )
 
 
-def _values(row: RawRow, columns: Sequence[Column]) -> list[float | str | None] | Reason:
+def _values(row: RawRow, judges: Mapping[str, Judge]) -> list[Value] | Reason:
     """The canonical values of a row, in the order of the schema, or the first reason against it."""
     if isinstance(row, Reason):
         return row
-    lacking = sum(column.name not in row for column in columns)
-    if len(row) + lacking > len(columns):
+    if not row.keys() <= judges.keys():
         return Reason.UNKNOWN_COLUMN
-    if lacking:
+    if len(row) < len(judges):
         return Reason.MISSING_COLUMN
-    values: list[float | str | None] = []
-    for column in columns:
-        value = _value(row[column.name], column)
+    values: list[Value] = []
+    for name, judge in judges.items():
+        value = judge(row[name])
         if isinstance(value, Reason):
             return value
         values.append(value)
     return values
 
 
-def _value(raw: Any, column: Column) -> float | str | Reason | None:
-    if raw is None:
-        return (math.nan if column.numeric else None) if column.missing else Reason.MISSING_VALUE
-    if isinstance(raw, (list, dict)):
-        return Reason.NESTED_VALUE
-    return _number(raw, column) if column.numeric else _code(raw, column)
+def _judge(column: Column) -> Judge:
+    """What turns the raw values of a column into canonical ones, or says what is wrong with them."""
+    judge_known = _number_judge(column) if column.numeric else _code_judge(column)
+    gap: Value | Reason = Reason.MISSING_VALUE
+    if column.missing:
+        gap = math.nan if column.numeric else None
+
+    def judge(raw: Any) -> Value | Reason:
+        if raw is None:
+            return gap
+        return Reason.NESTED_VALUE if isinstance(raw, (list, dict)) else judge_known(raw)
+
+    return judge
 
 
-def _number(raw: Any, column: Column) -> float | Reason:
-    if isinstance(raw, bool):
-        return Reason.NOT_A_NUMBER
-    if isinstance(raw, str):
-        raw = raw.strip()
-        if not NUMBER.fullmatch(raw):
-            return Reason.NOT_FINITE if NOT_FINITE.fullmatch(raw) else Reason.NOT_A_NUMBER
-    try:
-        value = float(raw) + 0.0  # no negative zero
-    except OverflowError:
-        return Reason.NOT_FINITE
-    if not math.isfinite(value):
-        return Reason.NOT_FINITE
+def _number_judge(column: Column) -> Judge:
     whole = column.kind is Kind.INTEGER
-    if whole and not value.is_integer():
-        return Reason.NOT_WHOLE
-    if column.bounds is None:
-        return value
-    low, high = column.bounds
-    bound = min(max(value, low), high)
-    if value != bound and (whole or abs(value - bound) > TOLERANCE * high - TOLERANCE * low):
-        return Reason.OUT_OF_BOUNDS
-    return bound
+    low, high = column.bounds or (-math.inf, math.inf)
+    tolerance = 0.0 if whole or column.bounds is None else TOLERANCE * high - TOLERANCE * low
+
+    def judge(raw: Any) -> Value | Reason:
+        if isinstance(raw, bool):
+            return Reason.NOT_A_NUMBER
+        if isinstance(raw, str):
+            raw = raw.strip()
+            if not NUMBER.fullmatch(raw):
+                return Reason.NOT_FINITE if NOT_FINITE.fullmatch(raw) else Reason.NOT_A_NUMBER
+        try:
+            value = float(raw) + 0.0  # no negative zero
+        except OverflowError:
+            return Reason.NOT_FINITE
+        if not math.isfinite(value):
+            return Reason.NOT_FINITE
+        if whole and not value.is_integer():
+            return Reason.NOT_WHOLE
+        if low <= value <= high:
+            return value
+        bound = low if value < low else high
+        return bound if abs(value - bound) <= tolerance else Reason.OUT_OF_BOUNDS
+
+    return judge
 
 
-def _code(raw: Any, column: Column) -> str | Reason:
-    if isinstance(raw, float) and not math.isfinite(raw):
-        return Reason.NOT_FINITE
-    text = label(raw)
-    if text in column.codes:
-        return text
-    text = text.strip()
-    return text if text in column.codes else Reason.UNKNOWN_CODE
+def _code_judge(column: Column) -> Judge:
+    codes = column.codes
+
+    def judge(raw: Any) -> Value | Reason:
+        if isinstance(raw, float) and not math.isfinite(raw):
+            return Reason.NOT_FINITE
+        text = label(raw)
+        if text in codes:
+            return text
+        text = text.strip()
+        return text if text in codes else Reason.UNKNOWN_CODE
+
+    return judge
