@@ -39,13 +39,13 @@ def associate(rows: pd.DataFrame, schema: TableSchema) -> dict[tuple[str, str], 
     for column in schema.columns:
         for name, values in _scores(rows[column.name], column, schema).items():
             scores[name], owner[name] = values, column.name
-    matrix = pd.DataFrame(scores).corr(min_periods=MIN_PAIRS)
+    matrix = pd.DataFrame(scores).corr(min_periods=MIN_PAIRS).to_numpy()
     names = list(scores)
     return {
-        (a, b): float(matrix.at[a, b])
+        (a, b): float(matrix[i, j])
         for i, a in enumerate(names)
-        for b in names[i + 1 :]
-        if owner[a] != owner[b] and np.isfinite(matrix.at[a, b])
+        for j, b in enumerate(names)
+        if i < j and owner[a] != owner[b] and np.isfinite(matrix[i, j])
     }
 
 

@@ -112,7 +112,8 @@ class LLMSpecification(LLMGenerator):
         }
         assert self._specification is not None
         specification = self._specification.model_dump(mode="json", exclude_none=True)
-        return {"llm": account, "specification": specification, "rows_drawn_anew": self._broken} | self._served("sample")
+        facts = {"llm": account, "specification": specification, "rows_drawn_anew": self._broken}
+        return facts | self._served("sample")
 
     def _expected(self, n: int) -> tuple[int, Usage]:
         columns = self._schema.columns
