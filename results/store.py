@@ -159,7 +159,7 @@ class Store:
     def publish(self, destination: Path) -> int:
         """Copy all records, without tables, as ``<destination>/<dataset>/<generator>-<seed>-<id>.json``.
 
-        What is attached to a record stands beside it, under the same name with its own ending.
+        What is attached to a record of a public table stands beside it, under the same name with its own ending.
 
         Returns:
             The number of records copied.
@@ -169,7 +169,8 @@ class Store:
             name = f"{file_name(record.generator.name)}-{record.seed}-{record.id[:8]}"
             folder = destination / file_name(record.dataset.name)
             folder.mkdir(parents=True, exist_ok=True)
-            for attachment in record.attachments:
+            # What a generator kept beside a private table's record was made of that table.
+            for attachment in record.attachments if record.dataset.sharing == "public" else ():
                 content = (self.folder(record.id) / attachment.path).read_bytes()
                 write_atomically(folder / f"{name}.{attachment.path}", content)
             write_atomically(folder / f"{name}.json", record.to_json())

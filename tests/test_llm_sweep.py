@@ -1,5 +1,6 @@
 """Sweeps over language models: planned, guarded, budgeted, published, replayed."""
 
+import gzip
 import json
 import os
 import re
@@ -27,6 +28,11 @@ def folder(tmp_path):
     own.mkdir(parents=True)
     (own / "small.yaml").write_text(CARD.format(path=tmp_path / "small.csv"))
     return tmp_path
+
+
+def make_public(folder):
+    card = folder / "conf" / "dataset" / "small.yaml"
+    card.write_text(card.read_text().replace("sharing: local-only", "sharing: public"))
 
 
 @pytest.fixture
@@ -66,13 +72,25 @@ def test_a_cell_is_recorded_with_its_account_and_its_transcript(folder, schema):
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
 
 
-def test_published_transcripts_replay_to_the_same_record(folder, schema):
+def test_what_is_published_of_a_private_table_holds_no_transcript(folder, schema):
     with Endpoint(writes_rows(schema)) as endpoint:
-        swept(folder, *asks(endpoint, "generator=llm_zero_shot,llm_statistics", "seed=0,1"), TEST_KEY=KEY)
+        swept(folder, *asks(endpoint, "generator=llm_few_shot"), TEST_KEY=KEY)
+    assert only_record(folder).attachments
     assert synthward(folder, "publish", "--to", "published").returncode == 0
-    assert len(list((folder / "published").rglob("*.transcript.jsonl.gz"))) == 4
+    assert [p.suffix for p in (folder / "published").rglob("*") if p.is_file()] == [".json"]
+
+
+def test_published_transcripts_replay_to_the_same_record(folder, schema):
+    make_public(folder)
+    with Endpoint(writes_rows(schema)) as endpoint:
+        swept(folder, *asks(endpoint, "generator=llm_zero_shot,llm_few_shot", "seed=0,1"), TEST_KEY=KEY)
+    assert synthward(folder, "publish", "--to", "published").returncode == 0
+    transcripts = {p: gzip.decompress(p.read_bytes()) for p in (folder / "published").rglob("*.transcript.jsonl.gz")}
+    assert len(transcripts) == 4
+    for path, content in transcripts.items():
+        assert (b"messages" in content) == ("zero_shot" in path.name), "examples are rows, and stay here"
     swept(
-        *(folder, "dataset=small", "metrics=none", "generator=llm_zero_shot,llm_statistics", "seed=0,1"),
+        *(folder, "dataset=small", "metrics=none", "generator=llm_zero_shot,llm_few_shot", "seed=0,1"),
         *("llm=replay", "llm.transcript=published", "store=again"),
     )
     first, again = ({r.id: r for r in Store(folder / s).records()} for s in ("results/runs", "again"))

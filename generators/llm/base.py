@@ -68,7 +68,7 @@ class LLMGenerator(Generator):
         from .transcript import SUFFIX, dump
 
         exchanges = self._client.exchanges
-        return {SUFFIX.lstrip("."): dump(exchanges)} if exchanges else {}
+        return {SUFFIX.lstrip("."): dump(exchanges, requests=self._sends == Access.DESCRIPTION)} if exchanges else {}
 
     def estimate(self, view: TrainView, n: int) -> Estimate:
         """What ``n`` rows should cost if every reply were valid; asks nobody."""

@@ -1,4 +1,8 @@
-"""Transcripts: what was said to a model and what it answered, published so that anybody can replay it."""
+"""Transcripts: what a model answered, and where no row was in it what it was asked, so that anybody can replay it.
+
+A reply is found by the key of its request, which whoever has the table can build again. Requests that hold rows
+or statistics of a table are therefore left out: a transcript is made to be published, and the table is not.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...results.errors import UserError
-from .exchange import Exchange, Request
+from ...results.record import Frozen
+from .exchange import Exchange, Reply, Request
 
 FORMAT = "synthward-transcript"
 VERSION = 1
@@ -22,11 +27,19 @@ MAX_BYTES = 512 * 2**20  # of one transcript, decompressed
 MAX_LINE = 32 * 2**20
 
 
-def dump(exchanges: Sequence[Exchange]) -> bytes:
+class Line(Frozen):
+    """One exchange in a transcript; without the request, it is known by the reply's key alone."""
+
+    request: Request | None = None
+    reply: Reply
+
+
+def dump(exchanges: Sequence[Exchange], requests: bool = True) -> bytes:
     """Write a transcript: gzip'd JSON lines, the same bytes for the same exchanges.
 
     Args:
         exchanges: with one model, at least one of them.
+        requests: whether to write the requests, too: only where they hold neither rows nor statistics.
 
     Raises:
         ValueError: none, or of several models.
@@ -35,7 +48,8 @@ def dump(exchanges: Sequence[Exchange]) -> bytes:
     if len(models) != 1:
         raise ValueError(f"a transcript is of one model, not {len(models)}")
     header = {"format": FORMAT, "version": VERSION, "model": exchanges[0].request.model}
-    lines = [json.dumps(header, sort_keys=True), *(e.model_dump_json() for e in exchanges)]
+    told = (Line(request=e.request if requests else None, reply=e.reply) for e in exchanges)
+    lines = [json.dumps(header, sort_keys=True), *(line.model_dump_json(exclude_none=True) for line in told)]
     return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
 
 
@@ -96,16 +110,16 @@ class Transcripts:
         Raises:
             UserError: it is not there, is damaged, or two transcripts answer it differently.
         """
-        found = [_exchange(file, line) for file, line in self._lines.get(request.key, ())]
+        found = [_reply(file, line) for file, line in self._lines.get(request.key, ())]
         if not found:
             raise UserError(
                 f"the transcript {self._path} does not hold request {request.index} ({request.key[:12]}): it was made "
                 "with another table, prompt, model, seed or number of rows"
             )
-        if any(e.reply.choices != found[0].reply.choices for e in found):
+        if any(reply.choices != found[0].choices for reply in found):
             files = ", ".join(sorted({str(file) for file, _ in self._lines[request.key]}))
             raise UserError(f"transcripts answer the same request differently: name one with llm.transcript= ({files})")
-        return found[0]
+        return Exchange(request=request, reply=found[0])
 
 
 def _files(path: Path) -> list[Path]:
@@ -143,16 +157,16 @@ def _header(file: Path, line: bytes) -> dict[str, Any]:
     return dict(header["model"])
 
 
-def _exchange(file: Path, line: bytes) -> Exchange:
+def _reply(file: Path, line: bytes) -> Reply:
     try:
-        exchange = Exchange.model_validate_json(line)
+        exchange = Line.model_validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"]) or "the whole"
         raise UserError(f"{file} is a damaged transcript: {place}: {first['msg']}") from None
-    if exchange.request.key != exchange.reply.key:
+    if exchange.request is not None and exchange.request.key != exchange.reply.key:
         raise UserError(f"{file} is a damaged transcript: a reply is not to its request")
-    return exchange
+    return exchange.reply
 
 
 def _named(settings: Mapping[str, Any]) -> str:
