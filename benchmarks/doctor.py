@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution, version
@@ -14,6 +16,7 @@ from rich.table import Table
 
 from ..generators import missing_requirement
 from ..generators.checks import specimen
+from ..generators.llm.models import locate
 from ..generators.spec import GeneratorSpec
 from ..results.errors import UserError
 from .catalogue import configs
@@ -46,6 +49,7 @@ def print_diagnosis() -> None:
         console.print("[red]problem[/]", escape(conflict), highlight=False, soft_wrap=True)
     _print(console, "extra", {name: _extra(name) for name in EXTRAS})
     _print(console, "generator", _findings("generator", _generator))
+    _print(console, "llm", _findings("llm", _llm))
     _print(console, "dataset", _findings("dataset", _dataset))
 
 
@@ -87,6 +91,25 @@ def _generator(config: dict[str, Any]) -> tuple[bool, str]:
     except UserError as error:
         return False, str(error)
     return (False, reason) if reason else (True, f"may see: {built.access}")
+
+
+def _llm(config: dict[str, Any]) -> tuple[bool, str]:
+    """Whether a language model could be asked from here; nobody is asked."""
+    kind, key = config.get("endpoint"), config.get("key_env")
+    if kind == "replay":
+        return True, "needs llm.transcript="
+    if importlib.util.find_spec("openai") is None or (
+        kind == "embedded" and importlib.util.find_spec("xllamacpp") is None
+    ):
+        return False, "pip install 'synthward[llm]'"
+    if kind == "embedded":
+        try:
+            return True, f"on this machine: {locate(str(config.get('model'))).name}"
+        except UserError as error:
+            return False, str(error)
+    if key and not os.environ.get(key):
+        return False, f"export {key}=..."
+    return True, f"{config.get('model')} at {config.get('base_url')}, not asked"
 
 
 def _dataset(config: dict[str, Any]) -> tuple[bool, str]:

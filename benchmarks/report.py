@@ -35,28 +35,31 @@ def print_report(report: SweepReport) -> None:
 
 
 def print_forecasts(forecasts: Sequence[Forecast]) -> None:
-    """Print what is left of a sweep, and what its language models should cost at most."""
+    """Print what is left of a sweep, and what its language models should cost."""
     console = Console()
     done = sum(f.done for f in forecasts)
-    console.print(f"{len(forecasts)} cells, {done} of them done", highlight=False)
     groups: dict[tuple[str, str], list[Forecast]] = {}
     for forecast in forecasts:
-        if not forecast.done:
+        if forecast.estimate is not None:
             groups.setdefault((forecast.generator, forecast.dataset), []).append(forecast)
+    asking = sum(map(len, groups.values()))
+    cells = "1 cell" if len(forecasts) == 1 else f"{len(forecasts)} cells"
+    console.print(
+        f"{cells}: {done} done, {len(forecasts) - done} left, {asking} of them ask a language model", highlight=False
+    )
     if not groups:
         return
-    table = _table("generator", "dataset", "left", "rows", "calls", "read", "written", "USD", "time")
+    table = _table("generator", "dataset", "cells", "rows", "calls", "read", "written", "USD", "time")
     for column in table.columns[2:]:
         column.justify = "right"
     table.columns[0].no_wrap = True
     total = Estimate(0, 0, 0, 0.0, 0.0)
-    for (generator, dataset), cells in sorted(groups.items()):
-        estimates = [f.estimate for f in cells if f.estimate is not None]
-        part = sum(estimates, Estimate(0, 0, 0, 0.0, 0.0))
-        total += part
-        rows = f"{sum(f.rows for f in cells):,}"
-        table.add_row(escape(generator), escape(dataset), str(len(cells)), rows, *(_costs(part) if estimates else ()))
-    table.add_row("total", "", str(len(forecasts) - done), "", *_costs(total), style="bold")
+    for (generator, dataset), parts in sorted(groups.items()):
+        cost = sum((f.estimate for f in parts if f.estimate is not None), Estimate(0, 0, 0, 0.0, 0.0))
+        total += cost
+        rows = sum(f.rows for f in parts)
+        table.add_row(escape(generator), escape(dataset), str(len(parts)), f"{rows:,}", *_costs(cost))
+    table.add_row("total", "", str(asking), "", *_costs(total), style="bold")
     console.print(table)
     console.print(
         "Read and written: tokens of prompts and of replies, if every reply were valid. What is cached costs nothing "

@@ -134,7 +134,7 @@ def test_a_plan_says_what_a_sweep_will_cost_and_asks_nobody(folder, schema):
         done = synthward(folder, "plan", *overrides)
         assert done.returncode == 0, done.stderr
         assert not endpoint.received
-    assert "3 cells, 0 of them done" in done.stdout
+    assert "3 cells: 0 done, 3 left, 2 of them ask a language model" in done.stdout
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("llm_zero_shot"))
     assert line.split()[1:5] == ["small", "1", "48", "12"]
     assert not (folder / "results").exists()
