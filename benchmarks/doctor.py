@@ -98,15 +98,15 @@ def _llm(config: dict[str, Any]) -> tuple[bool, str]:
     kind, key = config.get("endpoint"), config.get("key_env")
     if kind == "replay":
         return True, "needs llm.transcript="
-    if importlib.util.find_spec("openai") is None or (
-        kind == "embedded" and importlib.util.find_spec("xllamacpp") is None
-    ):
+    needed = ("openai", "xllamacpp") if kind == "embedded" else ("openai",)
+    if any(importlib.util.find_spec(module) is None for module in needed):
         return False, "pip install 'synthward[llm]'"
     if kind == "embedded":
         try:
-            return True, f"on this machine: {locate(str(config.get('model'))).name}"
+            locate(str(config.get("model")))
         except UserError as error:
             return False, str(error)
+        return True, f"{config.get('model')} on this machine"
     if key and not os.environ.get(key):
         return False, f"export {key}=..."
     return True, f"{config.get('model')} at {config.get('base_url')}, not asked"

@@ -357,3 +357,15 @@ def test_a_dictionary_line_says_all_and_without_meanings_only_the_values(schema)
     assert describe(schema["age"], meaning=False) == "a whole number from 18 to 95"
     assert describe(schema["sex"]) == "one of: f (female), m (male)"
     assert describe(schema["stage"], meaning=False) == "in this order one of: 1, 2, 3, 4"
+
+
+def test_the_identity_of_an_own_model_is_its_content_and_not_its_place(tmp_path):
+    facts = []
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "own.gguf").write_bytes(b"GGUF and so on")
+        llm = {"endpoint": "embedded", "model": str(tmp_path / place / "own.gguf"), "draws": 1}
+        facts.append(ZeroShot.defining({"llm": llm}))
+    assert facts[0] == facts[1]
+    assert facts[0]["llm"]["model"] == "own.gguf"
+    assert len(facts[0]["llm"]["digest"]) == 64

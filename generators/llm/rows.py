@@ -105,7 +105,7 @@ class RowWriter(LLMGenerator):
         request = self._request(list(self._schema.columns), n, 0, 0)
         calls = -(-n // (settings.draws * settings.rows_per_reply))
         example = fictitious(self._schema.columns, self._view.example)
-        row = tokens_of(FORMATS[settings.format].write(example, self._schema.columns))
+        row = round(len(FORMATS[settings.format].write(example, self._schema.columns)) / CHARACTERS_PER_TOKEN)
         prompt = tokens_of(*(m.content for m in request.messages))
         return calls, Usage(prompt_tokens=calls * prompt, completion_tokens=n * row)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -122,8 +123,12 @@ class LLMSettings(Frozen):
 
     @property
     def defining(self) -> dict[str, Any]:
-        """The fields that decide what the model answers, as JSON."""
-        return {name: getattr(self, name) for name in DEFINING}
+        """The fields that decide what the model answers, as JSON.
+
+        Where a model's own file lies on its owner's disk is none of them: its digest says which it is.
+        """
+        fields = {name: getattr(self, name) for name in DEFINING}
+        return fields | {"model": Path(self.model).name} if self.endpoint == "embedded" else fields
 
     @property
     def loopback(self) -> bool:
