@@ -108,8 +108,9 @@ def test_training_teaches_rows(trained: GReaT) -> None:
     schema = specimen()[0]
     table = trained.sample(24, 2)
     details = trained.details()
-    assert 12 < len(table) <= 24
+    assert 18 < len(table) <= 24
     assert schema.conform(schema.canonical(table)).valid.all()
+    assert sum(details["rejects"].values()) < 8
     assert details["final_loss"] < 1.5
     assert details["texts"] == len(table) + sum(details["rejects"].values())
     assert 30 < table["age"].mean() < 90
