@@ -42,7 +42,9 @@ BATCH = 64  # texts sampled at once
 
 @dataclass(eq=False)
 class GReaT(TableModel):
-    """SmolLM2-135M, fine-tuned on all train rows. Slow: about two and a half seconds of one core for a step on eight columns, half a second for a row.
+    """SmolLM2-135M, fine-tuned on all train rows.
+
+    Slow: two and a half seconds of one core for a step on eight columns, and half a second for a row.
 
     Attributes:
         steps: of AdamW.
