@@ -289,12 +289,24 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_torchvision() -> Iterator[None]:
-    """Hide torchvision from transformers, which would load it, and fail on one that does not fit torch."""
+    """Hide torchvision from transformers, which would load it, and fail on one that does not fit torch.
+
+    Whatever imported transformers before may have asked it for torchvision: what it remembers is forgotten.
+    """
+    from transformers.utils import import_utils
+
+    def forget() -> None:
+        for name, remembered in vars(import_utils).items():
+            if name.startswith("is_torchvision") and hasattr(remembered, "cache_clear"):
+                remembered.cache_clear()
+
     hidden = "torchvision" not in sys.modules
     if hidden:
         sys.modules["torchvision"] = None  # type: ignore[assignment]
+    forget()
     try:
         yield
     finally:
         if hidden:
             del sys.modules["torchvision"]
+        forget()

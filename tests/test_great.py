@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,3 +135,15 @@ def test_rows_that_are_too_long_are_refused_at_once() -> None:
     schema, split = specimen()
     with pytest.raises(UserError, match="max_length=10"):
         GReaT(max_length=10).fit(TrainView(schema, split, Access.ROWS), 1)
+
+
+@pytest.mark.slow
+def test_the_model_loads_where_transformers_has_looked_for_torchvision_before():
+    """As in a worker whose earlier cells imported it."""
+    code = """
+from transformers.utils import is_torchvision_available
+is_torchvision_available()
+from synthward.generators.great import _load
+_load(rank=2)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=300)
