@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from ..benchmarks.seeds import derive
 from ..results.errors import StoppedError, UserError
 from .base import Generator, missing_requirement
+from .estimate import Estimate
 from .spec import GeneratorSpec
 from .view import TIERS, Access, TrainView
 
@@ -96,6 +97,13 @@ class Curated(Generator):
     def prepare(self) -> None:
         self._inside.prepare()
 
+    def language_model(self) -> Any | None:
+        return self._inside.language_model()
+
+    def estimate(self, view: TrainView, n: int) -> Estimate | None:
+        """Of the first round."""
+        return self._inside.estimate(view.restricted(self._inside.access), math.ceil(self.oversample * n))
+
     def attachments(self) -> dict[str, bytes]:
         return self._attachments
 
@@ -137,15 +145,26 @@ class Curated(Generator):
 
     def details(self) -> dict[str, Any]:
         """What the generator inside says of the first round; under ``curation`` the rest, further rounds included."""
-        return self._rounds[0] | {
-            "curation": {
-                **self._counts,
-                "discarded_by_class": dict(sorted(self._discarded.items())),
-                "real_rows": self._model.rows,
-                "uncertainty": self._threshold,
-                "further_rounds": self._rounds[1:],
+        return (
+            self._rounds[0]
+            | self._served()
+            | {
+                "curation": {
+                    **self._counts,
+                    "discarded_by_class": dict(sorted(self._discarded.items())),
+                    "real_rows": self._model.rows,
+                    "uncertainty": self._threshold,
+                    "further_rounds": self._rounds[1:],
+                }
             }
-        }
+        )
+
+    def _served(self) -> dict[str, Any]:
+        """Seconds of a model server over all rounds, by phase, which the runner adds to the cost."""
+        served: Counter[str] = Counter()
+        for facts in self._rounds:
+            served.update(facts.get("served_seconds", {}))
+        return {"served_seconds": dict(served)} if served else {}
 
     def _generate(self, n: int, seed: int) -> pd.DataFrame:
         """The rows of the next round. The generator inside speaks of its last ``sample``: what it says is kept."""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from llm_endpoint import Endpoint
+from llm_rows import group, writes_rows
 from synthward.benchmarks.dataset import DatasetCard, Split
 from synthward.benchmarks.schema import TableSchema
 from synthward.benchmarks.seeds import derive
@@ -342,3 +344,17 @@ def test_contract(inside: str) -> None:
     config = {"_target_": f"{REFERENCES}.{inside}"}
     for verdict in check_generator(lambda: Curated(config), schema, split):
         assert verdict.passed, verdict
+
+
+def test_the_language_model_inside_is_planned_for_and_can_be_asked():
+    schema, split = specimen()
+    with Endpoint(writes_rows(schema)) as endpoint:
+        inside = {"_target_": "synthward.generators.llm.few_shot.FewShot", "llm": group(endpoint)}
+        curated = Curated(inside, oversample=1.5)
+        assert curated.language_model() is not None
+        planned = curated.estimate(TrainView(schema, split, curated.access), 20)
+        assert not endpoint.received
+    assert planned.calls == 8  # 30 rows, 4 draws a request
+    plain = Curated({"_target_": "synthward.generators.reference.Marginals"})
+    assert plain.language_model() is None
+    assert plain.estimate(TrainView(schema, split, plain.access), 20) is None
