@@ -100,6 +100,11 @@ def test_published_transcripts_replay_to_the_same_record(folder, schema):
     for record in again.values():
         assert record.details["llm"]["paid"]["calls"] == 0
         assert record.details["llm"]["calls"] == first[record.id].details["llm"]["calls"]
+    swept(
+        *(folder, "dataset=small", "metrics=none", "generator=llm_zero_shot"),
+        *("llm=replay", "llm.transcript=results/runs", "store=thrice"),
+    )
+    assert only_record(folder, "thrice").artifact == first[only_record(folder, "thrice").id].artifact
     published = [read_record(p) for p in (folder / "published").rglob("*.json")]
     assert sorted(r.id for r in published) == sorted(first)
 

@@ -123,7 +123,8 @@ class Transcripts:
 
 
 def _files(path: Path) -> list[Path]:
-    files = sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path]
+    # In a store, a transcript has its cell's folder to itself and no name before the ending.
+    files = sorted(path.rglob(f"*{SUFFIX[1:]}")) if path.is_dir() else [path]
     if not files or not all(f.is_file() for f in files):
         raise UserError(f"there is no transcript at {path}: name a file *{SUFFIX} or a folder with llm.transcript=")
     return files
