@@ -113,7 +113,8 @@ class LLMSpecification(LLMGenerator):
         assert self._specification is not None
         specification = self._specification.model_dump(mode="json", exclude_none=True)
         facts = {"llm": account, "specification": specification, "rows_drawn_anew": self._broken}
-        return facts | self._served("sample")
+        # To ask is to fit, whenever it happens: rows then cost next to nothing.
+        return facts | self._served("fit")
 
     def _expected(self, n: int) -> tuple[int, Usage]:
         columns = self._schema.columns
