@@ -20,18 +20,18 @@ from synthward.benchmarks.schema import TableSchema
 from synthward.generators import TrainView
 from synthward.generators.checks import check_generator, specimen
 from synthward.generators.llm.copula import nearest_correlation, sample, tie
-from synthward.generators.llm.distribution import (
+from synthward.generators.llm.distribution import MAX_CORRELATIONS, Specification, counted
+from synthward.generators.llm.margins import COUNTS, FAMILIES, Shape, fit, lattice
+from synthward.generators.llm.specification import LLMSpecification
+from synthward.generators.llm.specification_check import validate
+from synthward.generators.llm.specification_form import columns_form, columns_tokens, correlations_form
+from synthward.generators.llm.specification_reading import (
     MAX_CHARACTERS,
-    MAX_CORRELATIONS,
-    Specification,
-    counted,
     decode,
     read_columns,
     read_correlations,
+    read_specification,
 )
-from synthward.generators.llm.margins import COUNTS, FAMILIES, Shape, fit, lattice
-from synthward.generators.llm.specification import LLMSpecification
-from synthward.generators.llm.specification_form import columns_form, columns_tokens, correlations_form
 from synthward.generators.summary import associate
 from synthward.results.errors import UserError
 from test_llm_formats import grammar_regex
@@ -57,17 +57,17 @@ def ward():
 def specification(schema, columns, *correlations):
     """A specification that is in order."""
     pairs = [{"a": a, "b": b, "r": r} for a, b, r in correlations]
-    parsed, problems = Specification.parse(json.dumps({"columns": columns, "correlations": pairs}))
+    parsed, problems = read_specification(json.dumps({"columns": columns, "correlations": pairs}))
     assert parsed is not None, problems
-    checked, problems = parsed.validate_against(schema)
+    checked, problems = validate(parsed, schema)
     assert [p for p in problems if not p.repaired] == []
     return checked
 
 
 def problems_of(schema, columns, *correlations):
     pairs = [{"a": a, "b": b, "r": r} for a, b, r in correlations]
-    parsed, problems = Specification.parse(json.dumps({"columns": columns, "correlations": pairs}))
-    return counted(problems if parsed is None else parsed.validate_against(schema)[1])
+    parsed, problems = read_specification(json.dumps({"columns": columns, "correlations": pairs}))
+    return counted(problems if parsed is None else validate(parsed, schema)[1])
 
 
 # ------------------------------------------------------------------------------------------- families
@@ -252,9 +252,9 @@ def specifications(draw):
 @given(specifications(), st.integers(0, 200), st.integers(0, 2**31 - 1))
 def test_whatever_is_accepted_samples_rows_that_conform(drawn, n, seed):
     schema, stated = drawn
-    parsed, problems = Specification.parse(json.dumps(stated))
+    parsed, problems = read_specification(json.dumps(stated))
     assert parsed is not None, problems
-    checked, problems = parsed.validate_against(schema)
+    checked, problems = validate(parsed, schema)
     assume(all(p.repaired for p in problems))
     table, broken = sample(checked, schema, n, seed)
     assert schema.conform(table).reasons == {}
@@ -263,7 +263,7 @@ def test_whatever_is_accepted_samples_rows_that_conform(drawn, n, seed):
     assert len(table) == n if not schema.rules else len(table) <= n
     assert set(broken) <= {rule.name for rule in schema.rules}
     # What is published is what was sampled from, to the last digit.
-    again, _ = Specification.parse(checked.model_dump_json())
+    again, _ = read_specification(checked.model_dump_json())
     assert again == checked
 
 
@@ -322,8 +322,8 @@ def test_rows_that_break_a_rule_are_drawn_anew_and_counted():
 def neurosurgery():
     card = yaml.safe_load((resources.files("synthward.conf") / "dataset/neurosurgery.yaml").read_text())
     schema = DatasetCard.parse(card).schema_
-    parsed, _ = Specification.parse(NEUROSURGERY.read_text())
-    checked, problems = parsed.validate_against(schema)
+    parsed, _ = read_specification(NEUROSURGERY.read_text())
+    checked, problems = validate(parsed, schema)
     assert problems == []
     return checked, schema
 
@@ -508,7 +508,7 @@ LEAVES = st.none() | st.booleans() | st.floats() | st.text()
 def test_no_json_breaks_the_reader(value):
     schema = specimen()[0]
     text = json.dumps(value)
-    Specification.parse(text)
+    read_specification(text)
     read_columns(text, schema.columns, schema)
     read_correlations(text)
     decode(text)

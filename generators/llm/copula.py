@@ -49,7 +49,7 @@ def tie(specification: Specification, schema: TableSchema) -> Ties:
     no variables can have is replaced by the nearest one that they can.
 
     Args:
-        specification: as :meth:`.Specification.validate_against` returned it.
+        specification: as :func:`.specification_check.validate` returned it.
         schema: of the table.
     """
     import numpy as np
@@ -121,7 +121,7 @@ def sample(specification: Specification, schema: TableSchema, n: int, seed: int)
     Rows that break a rule of the card are drawn anew, which shifts the distribution to rows that keep them.
 
     Args:
-        specification: as :meth:`.Specification.validate_against` returned it, nothing refused.
+        specification: as :func:`.specification_check.validate` returned it, nothing refused.
         schema: of the table.
         n: number of rows.
         seed: of all randomness.

@@ -21,7 +21,7 @@ class Respondent:
     """
 
     def __init__(self, settings: LLMSettings) -> None:
-        plain = {"top_p": 1.0, "draws": 1, "rows_per_reply": 1, "format": "csv", "structure": "none", "exact": True}
+        plain = {"top_p": 1.0, "draws": 1, "rows_per_reply": 1, "format": "csv", "structure": "none"}
         self._settings = settings.model_copy(update=plain)
 
     def complete(

@@ -12,19 +12,12 @@ from ..summary import indicated
 from ..view import Access
 from .base import LLMGenerator
 from .budget import tokens_of
-from .distribution import (
-    Columns,
-    Correlation,
-    Problem,
-    Specification,
-    counted,
-    ordered,
-    read_columns,
-    read_correlations,
-)
+from .distribution import Columns, Correlation, Problem, Specification, counted, ordered
 from .exchange import Form, Message, Reply, Request, Usage
 from .prompts import describe, relate, render, tell, template_hash
+from .specification_check import tied
 from .specification_form import columns_form, columns_tokens, correlations_form, correlations_tokens
+from .specification_reading import read_columns, read_correlations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +127,7 @@ class LLMSpecification(LLMGenerator):
             UserError: some column was never described validly.
         """
         columns = self._ask_columns()
-        specification, problems = Specification.tied(columns, self._ask_correlations(), self._schema)
+        specification, problems = tied(columns, self._ask_correlations(), self._schema)
         self._problems += problems
         lacking = [name for name in self._schema.names if name not in specification.columns]
         if not lacking:

@@ -22,6 +22,8 @@ from synthward.benchmarks.schema import Column, TableSchema
 from synthward.generators.llm.copula import sample
 from synthward.generators.llm.distribution import CodeColumn, Correlation, NumberColumn, Specification
 from synthward.generators.llm.margins import COUNTS, FAMILIES
+from synthward.generators.llm.specification_check import validate
+from synthward.generators.llm.specification_reading import read_specification
 
 ROWS = 100_000
 BAR_SECONDS = 10.0
@@ -31,7 +33,7 @@ NEUROSURGERY = Path(__file__).parents[1] / "neurosurgery_specification.json"
 def neurosurgery() -> tuple[Specification, TableSchema]:
     """What the published tables were drawn from."""
     card = yaml.safe_load((resources.files("synthward.conf") / "dataset/neurosurgery.yaml").read_text())
-    specification, _ = Specification.parse(NEUROSURGERY.read_text())
+    specification, _ = read_specification(NEUROSURGERY.read_text())
     assert specification is not None
     return specification, DatasetCard.parse(card).schema_
 
@@ -60,7 +62,7 @@ def main() -> int:
     missed = False
     for name, (stated, schema) in (("neurosurgery", neurosurgery()), ("every family", every_family())):
         started = time.perf_counter()
-        specification, problems = stated.validate_against(schema)
+        specification, problems = validate(stated, schema)
         assert all(problem.repaired for problem in problems), problems
         table, _ = sample(specification, schema, ROWS, 1)
         seconds = time.perf_counter() - started
