@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ..base import Generator
 from ..estimate import Estimate
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
     from ...benchmarks.dataset import DatasetCard
     from ..view import TrainView
     from .client import Client
+    from .endpoints import Sends
     from .exchange import Usage
     from .respondent import Respondent
 
 
+@dataclass(eq=False)
 class LLMGenerator(Generator):
     """A generator that asks a language model.
 
-    Args:
+    Attributes:
         llm: the ``llm`` group of the configuration, see :class:`~.settings.LLMSettings`.
     """
 
@@ -68,7 +71,7 @@ class LLMGenerator(Generator):
         from .transcript import SUFFIX, dump
 
         exchanges = self._client.exchanges
-        return {SUFFIX.lstrip("."): dump(exchanges, requests=self._sends == Access.DESCRIPTION)} if exchanges else {}
+        return {SUFFIX.lstrip("."): dump(exchanges, requests=self.access == Access.DESCRIPTION)} if exchanges else {}
 
     def estimate(self, view: TrainView, n: int) -> Estimate:
         """What ``n`` rows should cost if every reply were valid; asks nobody."""
@@ -99,8 +102,8 @@ class LLMGenerator(Generator):
         return resolve(self.llm)
 
     @property
-    def _sends(self) -> Any:
-        return Access(self.access).value
+    def _sends(self) -> Sends:
+        return cast("Sends", self.access.value)
 
     def _open(self, view: TrainView) -> None:
         """Make the client of one run.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...benchmarks.columns import Column
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from ..selection import Choice
 
 
+@dataclass(eq=False)
 class FewShot(RowWriter):
     """A language model that is shown ``k`` train rows, chosen anew for every request.
 
-    Args:
+    Attributes:
         llm: the ``llm`` group of the configuration.
         k: rows shown in a request.
         choice: how they are chosen: ``random``, ``stratified`` by the target's classes, or ``diverse``: each
@@ -29,18 +31,8 @@ class FewShot(RowWriter):
 
     access = Access.EXAMPLES
 
-    def __init__(
-        self,
-        llm: Mapping[str, Any],
-        k: int = 8,
-        choice: Choice = "stratified",
-        prior_knowledge: bool = True,
-        dictionary: bool = True,
-        shuffle: bool = True,
-    ) -> None:
-        super().__init__(llm, prior_knowledge, dictionary, shuffle)
-        self.k = k
-        self.choice = choice
+    k: int = 8
+    choice: Choice = "stratified"
 
     def _blocks(self, order: Sequence[Column], index: int) -> dict[str, Any]:
         shown = self._view.examples(self.k, derive(self._fit_seed, "examples", str(index)), self.choice)

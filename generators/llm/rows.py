@@ -39,6 +39,7 @@ ENOUGH = 200  # rows read after which the share of valid ones tells whether to g
 LEAST_YIELD = 0.05
 
 
+@dataclass(eq=False)
 class RowWriter(LLMGenerator):
     """A generator whose rows are written by a language model.
 
@@ -46,7 +47,7 @@ class RowWriter(LLMGenerator):
     of its own and, with ``shuffle``, its own order of columns. Replies are read leniently and judged
     strictly, row by row; rejected rows are counted by reason and never repaired.
 
-    Args:
+    Attributes:
         llm: the ``llm`` group of the configuration.
         prior_knowledge: tell which database it is, and who its patients are.
         dictionary: tell what columns and codes mean; else only the values they take.
@@ -55,13 +56,9 @@ class RowWriter(LLMGenerator):
 
     version = "1"
 
-    def __init__(
-        self, llm: Mapping[str, Any], prior_knowledge: bool = True, dictionary: bool = True, shuffle: bool = True
-    ) -> None:
-        self.llm = llm
-        self.prior_knowledge = prior_knowledge
-        self.dictionary = dictionary
-        self.shuffle = shuffle
+    prior_knowledge: bool = True
+    dictionary: bool = True
+    shuffle: bool = True
 
     def fit(self, view: TrainView, seed: int) -> Self:
         self._view = view

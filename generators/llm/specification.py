@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from ...benchmarks.columns import Column, Kind
@@ -28,6 +29,7 @@ COLUMNS_TEMPLATE = "specification.j2"
 CORRELATIONS_TEMPLATE = "specification_correlations.j2"
 
 
+@dataclass(eq=False)
 class LLMSpecification(LLMGenerator):
     """A language model that writes a distribution specification, which we sample from.
 
@@ -36,7 +38,7 @@ class LLMSpecification(LLMGenerator):
     its moments for each column of numbers, a percentage for each code, and correlations. Nothing that
     it writes is ever executed. Columns that are refused are asked for again; whatever is repaired is counted.
 
-    Args:
+    Attributes:
         llm: the ``llm`` group of the configuration.
         access: ``description``, or ``statistics`` to tell the model those of the train rows.
         attempts: how often a column, or the correlations, are asked for at most.
@@ -52,32 +54,21 @@ class LLMSpecification(LLMGenerator):
 
     version = "1"
 
-    def __init__(
-        self,
-        llm: Mapping[str, Any],
-        access: str = Access.DESCRIPTION,
-        attempts: int = 5,
-        correlations: bool = True,
-        threshold: float = 0.2,
-        most_pairs: int = 24,
-        ranges: bool = False,
-        columns_per_request: int = 16,
-        prior_knowledge: bool = True,
-        dictionary: bool = True,
-    ) -> None:
-        if access not in (Access.DESCRIPTION, Access.STATISTICS):
-            raise UserError(f"llm_specification: access is 'description' or 'statistics', not '{access}'")
-        self.llm = llm
-        self.access = Access(access)
-        self.missing = "reproduced" if access == Access.STATISTICS else "imputed"
-        self.attempts = attempts
-        self.correlations = correlations
-        self.threshold = threshold
-        self.most_pairs = most_pairs
-        self.ranges = ranges
-        self.columns_per_request = columns_per_request
-        self.prior_knowledge = prior_knowledge
-        self.dictionary = dictionary
+    access: Access = Access.DESCRIPTION
+    attempts: int = 5
+    correlations: bool = True
+    threshold: float = 0.2
+    most_pairs: int = 24
+    ranges: bool = False
+    columns_per_request: int = 16
+    prior_knowledge: bool = True
+    dictionary: bool = True
+
+    def __post_init__(self) -> None:
+        if self.access not in (Access.DESCRIPTION, Access.STATISTICS):
+            raise UserError(f"llm_specification: access is 'description' or 'statistics', not '{self.access}'")
+        self.access = Access(self.access)  # a word, where it comes from a configuration
+        self.missing = "reproduced" if self.access == Access.STATISTICS else "imputed"
 
     def fit(self, view: TrainView, seed: int) -> Self:
         """Take note of the view; the model is asked at the first ``sample``, so that a plan costs nothing."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from ...benchmarks.columns import Column
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from ..view import TrainView
 
 
+@dataclass(eq=False)
 class Statistics(RowWriter):
     """A language model that is told univariate and bivariate statistics of the train rows, and shown no row.
 
-    Args:
+    Attributes:
         llm: the ``llm`` group of the configuration.
         threshold: absolute correlation from which a pair of columns is told; the sister study
             (10.3389/frai.2025.1533508) uses .20.
@@ -30,18 +32,8 @@ class Statistics(RowWriter):
     access = Access.STATISTICS
     missing = "imputed"
 
-    def __init__(
-        self,
-        llm: Mapping[str, Any],
-        threshold: float = 0.2,
-        most_pairs: int = 40,
-        prior_knowledge: bool = True,
-        dictionary: bool = True,
-        shuffle: bool = True,
-    ) -> None:
-        super().__init__(llm, prior_knowledge, dictionary, shuffle)
-        self.threshold = threshold
-        self.most_pairs = most_pairs
+    threshold: float = 0.2
+    most_pairs: int = 40
 
     def fit(self, view: TrainView, seed: int) -> Self:
         self._facts = {name: {**facts, "missing": 0.0} for name, facts in view.statistics().items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ...benchmarks.columns import Column
@@ -11,6 +12,7 @@ from .prompts import fictitious
 from .rows import RowWriter
 
 
+@dataclass(eq=False)
 class ZeroShot(RowWriter):
     """A language model that has read the schema card, and no row or statistic of the table.
 
@@ -18,7 +20,7 @@ class ZeroShot(RowWriter):
     knowledge of the database, the dictionary of variables, one fictitious patient as an example, and
     the columns in a new order in every request.
 
-    Args:
+    Attributes:
         llm: the ``llm`` group of the configuration.
         prior_knowledge: tell which database it is, and who its patients are.
         dictionary: tell what columns and codes mean; else only the values they take.
@@ -29,16 +31,7 @@ class ZeroShot(RowWriter):
     access = Access.DESCRIPTION
     missing = "imputed"
 
-    def __init__(
-        self,
-        llm: Mapping[str, Any],
-        prior_knowledge: bool = True,
-        dictionary: bool = True,
-        example: bool = True,
-        shuffle: bool = True,
-    ) -> None:
-        super().__init__(llm, prior_knowledge, dictionary, shuffle)
-        self.example = example
+    example: bool = True
 
     def _blocks(self, order: Sequence[Column], index: int) -> dict[str, Any]:
         return {"examples": [fictitious(order, self._view.example)]} if self.example else {}
