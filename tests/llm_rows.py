@@ -8,15 +8,20 @@ from synthward.generators.llm.formats import FORMATS
 
 
 def writes_rows(schema, missing=0.0, format="csv", rows=1):
-    """An answer for :class:`llm_endpoint.Endpoint`: valid rows in the order of columns that the prompt gives."""
+    """An answer for :class:`llm_endpoint.Endpoint`: valid rows in the order of columns that the prompt gives.
+
+    A request with a JSON schema gets structured output, whatever the format is.
+    """
 
     def answer(body, choice):
         prompt = body["messages"][-1]["content"]
         names = [m.group(1) for m in re.finditer(r"^- (.+?): ", prompt, re.M)][: len(schema.columns)]
         rng = np.random.default_rng([body.get("seed", 0), choice, 7])
         order = [schema[name] for name in names]
-        lines = [FORMATS[format].write({c.name: value(c, rng, missing) for c in order}, order) for _ in range(rows)]
-        return "\n".join(lines)
+        made = [{c.name: value(c, rng, missing) for c in order} for _ in range(rows)]
+        if "response_format" in body:
+            return f'{{"rows": [{", ".join(FORMATS["json"].write(row, order) for row in made)}]}}'
+        return "\n".join(FORMATS[format].write(row, order) for row in made)
 
     return answer
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,7 +162,7 @@ class Batches:
         for name in (state.output_file_id, state.error_file_id):
             if not name:
                 continue
-            file = await self._call(lambda name=name: sdk.files.content(name))  # type: ignore[misc]
+            file = await self._call(partial(sdk.files.content, name))
             for request, answer in self._lines(file.content, requests):
                 if isinstance(answer, str):
                     reason = answer

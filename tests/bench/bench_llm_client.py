@@ -14,13 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent.parent
-sys.path.insert(0, str(HERE))
+from synthward.generators.llm.client import Client
+from synthward.generators.llm.exchange import Message, Request
+from synthward.generators.llm.settings import LLMSettings
 
-from synthward.generators.llm.client import Client  # noqa: E402
-from synthward.generators.llm.exchange import Message, Request  # noqa: E402
-from synthward.generators.llm.settings import LLMSettings  # noqa: E402
-
+TESTS = Path(__file__).parents[1]
 CONCURRENCY = 16
 PROMPT = "Make one row of a table of patients in intensive care, with these columns.\n" + 40 * "name: meaning, unit\n"
 
@@ -53,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=1000)
     count = parser.parse_args().requests
-    server = subprocess.Popen([sys.executable, str(HERE / "llm_endpoint.py")], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen([sys.executable, str(TESTS / "llm_endpoint.py")], stdout=subprocess.PIPE, text=True)
     try:
         url = server.stdout.readline().strip()
         with tempfile.TemporaryDirectory() as folder:
