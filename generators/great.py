@@ -105,7 +105,7 @@ class GReaT(TableModel):
         import numpy as np
         import pandas as pd
 
-        from .llm.reading import accept
+        from .llm.judging import accept
 
         self._texts = self._prompts = 0
         self._rejects: Counter[str] = Counter()

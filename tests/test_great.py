@@ -16,7 +16,7 @@ from synthward.benchmarks.schema import Column
 from synthward.generators import Access, TrainView
 from synthward.generators.checks import specimen
 from synthward.generators.great import GReaT, decode, encode
-from synthward.generators.llm.reading import accept
+from synthward.generators.llm.judging import accept
 from synthward.generators.spec import GeneratorSpec
 from synthward.results.errors import UserError
 

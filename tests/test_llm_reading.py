@@ -15,8 +15,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from synthward.benchmarks.columns import Column, Kind
 from synthward.benchmarks.schema import TableSchema
-from synthward.generators.llm.formats import FORMATS, MOST_CHARACTERS
-from synthward.generators.llm.reading import Accepted, Reason, accept
+from synthward.generators.llm.formats import FORMATS
+from synthward.generators.llm.judging import Accepted, Reason, accept
+from synthward.generators.llm.parsing import MOST_CHARACTERS
 from test_llm_formats import CARD, NASTY, ROW, column_lists, grammar_regex, tables
 
 SCHEMA = TableSchema(columns=tuple(CARD))

@@ -17,8 +17,8 @@ from .budget import tokens_of
 from .exchange import Form, Message, Request, Usage
 from .failures import DeadlineError
 from .formats import FORMATS
+from .judging import accept
 from .prompts import describe, fictitious, render, template_hash
-from .reading import accept
 
 if TYPE_CHECKING:
     import pandas as pd
