@@ -159,12 +159,15 @@ class Section:
         return [row for row in self.rows if row.kind == kind]
 
     def leading(self) -> list[Column]:
-        """The first ranked column of each of the families that a short table shows."""
-        first: dict[str, Column] = {}
-        for column in self.columns:
-            if column.ranked and column.card.family in LEADING_FAMILIES:
-                first.setdefault(column.card.family, column)
-        return list(first.values())
+        """The columns of a short table: of each of its families the first that is ranked.
+
+        Of cost, all that are seconds: one generator takes its time to fit, another to sample.
+        """
+        leading: list[Column] = []
+        for family in LEADING_FAMILIES:
+            ranked = [c for c in self.columns if c.ranked and c.card.family == family]
+            leading += [c for c in ranked if c is ranked[0] or (family == "cost" and c.card.unit == "s")]
+        return leading
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ TIERS = {
     "rows": "all training rows",
     "reference": "reference",
 }
+BY_MODEL = " · "  # between a generator and its language model
 
 
 def printable(text: str) -> str:
@@ -72,7 +73,7 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _with_model(facts: GeneratorFacts) -> str:
     model = language_model(facts.params)
-    return f"{facts.name} · {model}" if model else facts.name
+    return f"{facts.name}{BY_MODEL}{model}" if model else facts.name
 
 
 def language_model(params: Any) -> str:

@@ -1,7 +1,8 @@
-"""The board in a terminal of 80 columns: the leading metric of four families; the page has all."""
+"""The board in a terminal of 80 columns: the leading metrics of four families, costs without interval."""
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -10,12 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from . import text
-from .naming import plain
+from .naming import BY_MODEL, plain
 
 if TYPE_CHECKING:
     from .board import Board, Kind, Row, Score, Section
 
 STYLES = {"complete": "", "reference": "dim italic", "incomplete": "dim"}
+LABEL, NUMBER = 21, 7  # characters: of a label's line, and of a column of numbers at least
 KINDS: tuple[Kind, ...] = ("complete", "reference", "incomplete")
 
 
@@ -38,23 +40,27 @@ def _table(section: Section) -> Table:
     columns = section.leading()
     title = f"Protocol {plain(section.name)}" if section.name else "Results"
     table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left")
-    table.add_column("generator\nmay see, cells", no_wrap=True)
+    table.add_column("generator\nmay see, cells", min_width=LABEL, no_wrap=True)
     for column in columns:
         heading = plain(text.heading(column))
-        table.add_column(Text(heading.replace(" ", "\n", 1)), justify="right")
+        # A number that is cut off is worse than none: what gets narrow is folded.
+        table.add_column(Text(heading.replace(" ", "\n", 1)), justify="right", min_width=NUMBER, overflow="fold")
     for kind in KINDS:
         for row in section.of_kind(kind):
-            name = Text(row.label).append(f"\n{plain(row.facts.access)}, {row.k}/{row.n}", style="dim")
-            table.add_row(name, *(_score(row.scores[c.card.name], row) for c in columns), style=STYLES[kind])
+            name, _, model = row.label.partition(BY_MODEL)
+            below = "\n".join(filter(None, [fill(model, LABEL), f"{plain(row.facts.access)}, {row.k}/{row.n}"]))
+            label = Text(fill(name, LABEL)).append(f"\n{below}", style="dim")
+            scores = (_score(row.scores[c.card.name], row, interval=c.card.family != "cost") for c in columns)
+            table.add_row(label, *scores, style=STYLES[kind])
         table.add_section()
     return table
 
 
-def _score(score: Score, row: Row) -> Text:
+def _score(score: Score, row: Row, *, interval: bool) -> Text:
     value = Text(text.number(score.mean), style="bold" if score.mark else "")
     if score.mark:
         value.append(f" {score.mark}")
-    for part in (text.bounds(score), text.coverage(score, row)):
+    for part in (text.bounds(score) if interval else "", text.coverage(score, row)):
         if part:
             value.append(f"\n{part}", style="dim")
     return value

@@ -112,8 +112,8 @@ GENERATORS = {
     "copy": (0.99, 1.0, 0.01, "reference", {}),
     "marginals": (0.55, 0.51, 0.02, "reference", {}),
     "uniform": (0.1, 0.49, 0.01, "description", {}),
-    "llm_zero_shot": (0.45, 0.50, 95.0, "description", {"model": "a small local one"}),
-    "llm_few_shot": (0.55, 0.55, 140.0, "examples", {"model": "a small local one", "k": 20}),
+    "llm_zero_shot": (0.45, 0.50, 95.0, "description", {"llm": {"model": "smollm2-135m-instruct"}}),
+    "llm_few_shot": (0.55, 0.55, 140.0, "examples", {"llm": {"model": "qwen2.5-coder-1.5b-instruct"}, "k": 20}),
     "gaussian_copula": (0.78, 0.51, 1.2, "rows", {}),
     "bayesian_network": (0.86, 0.53, 9.0, "rows", {}),
     "ctgan_300": (0.74, 0.52, 140.0, "rows", {"epochs": 300}),
@@ -169,6 +169,7 @@ CARDS = {
         card(
             "fit_seconds", "min", family="cost", ideal=0, unit="s", definition="Wall-clock seconds that fitting took."
         ),
+        card("sample_seconds", "min", family="cost", ideal=0, unit="s", definition="Seconds that sampling took."),
         card("peak_memory", "min", family="cost", ideal=0, unit="MB", definition="Peak resident memory."),
     )
 }
@@ -220,6 +221,7 @@ def plausible(seeds: int = 3) -> list[Record]:
                     "dcr_share": min(1.0, max(0.0, rng.gauss(privacy, 0.01))),
                     "valid_rows": 0.93 if name == "llm_zero_shot" else 1.0,
                     "fit_seconds": seconds * rng.uniform(0.8, 1.3),
+                    "sample_seconds": 0.01 * seconds,
                     "peak_memory": 420 + 3 * seconds**0.8,
                 }
                 if dataset == "stroke":

@@ -656,10 +656,11 @@ def test_markdown_and_terminal_print_the_same_board() -> None:
     best = row(board, "bayesian_network").scores["column_shapes"]
     value, low = number(best.mean), number(best.low)
     assert f"| **{value}** [{low}, " in markdown.render(board).replace("\\", "")
-    assert f"{value} best" in printed(board)
+    assert f"{value} best" in printed(board, width=120)
     assert "my_gan (incomplete)" in markdown.render(board).replace("\\", "")
     assert "rows, 15/21" in printed(board)
     assert max(len(line) for line in printed(board).splitlines()) <= 80
+    assert "…" not in printed(board)  # no number is cut off, however long the names are
 
 
 def test_the_same_records_in_any_order_give_the_same_files_and_no_other(tmp_path: Path) -> None:
