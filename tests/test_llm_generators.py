@@ -305,6 +305,54 @@ def test_the_deadline_ends_a_cell_with_the_rows_that_it_has(schema):
     assert "cell_seconds" in generator.details()["llm"]["ended"]
 
 
+def often_wrong(schema):
+    """Valid rows, but none in every third reply or so: which ones is the seed's to say."""
+    good = writes_rows(schema)
+    return lambda body, choice: "no" if (body["seed"] + choice) % 3 == 0 else good(body, choice)
+
+
+def replayed(generator, n, folder):
+    """The rows of the same generator from its transcript alone, and what it says of them."""
+    (content,) = generator.attachments().values()
+    (folder / "one.transcript.jsonl.gz").write_bytes(content)
+    again = type(generator)({"endpoint": "replay", "transcript": str(folder), "max_rejects": 10**6})
+    return again.fit(view(*specimen(), again), 1).sample(n, 2), again.details()["llm"]
+
+
+@pytest.mark.parametrize("max_rejects", [50, 1])
+def test_how_many_requests_are_under_way_does_not_change_the_rows(schema, tmp_path, max_rejects):
+    """Nor does a replay, which knows nothing of it."""
+    tables = []
+    for concurrency in (1, 3, 20):
+        with Endpoint(often_wrong(schema)) as endpoint:
+            generator = ZeroShot(group(endpoint, draws=2, concurrency=concurrency, max_rejects=max_rejects))
+            tables.append(generator.fit(view(*specimen(), generator), 1).sample(60, 2))
+    facts = generator.details()["llm"]
+    assert facts["rejects"]["no row"] > 0
+    assert (len(tables[0]) < 60) == (max_rejects == 1) == ("ended" in facts)
+    again, said = replayed(generator, 60, tmp_path)
+    for table in (*tables[1:], again):
+        pd.testing.assert_frame_equal(tables[0], table)
+    assert said["rejects"] == facts["rejects"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_cell_that_met_its_deadline_can_be_replayed(schema, tmp_path, concurrency):
+    slow, answer = itertools.cycle([0.08, 0.0, 0.02]), often_wrong(schema)
+
+    def late(body, choice):
+        time.sleep(next(slow))
+        return answer(body, choice)
+
+    with Endpoint(late) as endpoint:
+        generator = ZeroShot(group(endpoint, concurrency=concurrency, cell_seconds=0.8))
+        table = generator.fit(view(*specimen(), generator), 1).sample(400, 2)
+    assert 4 <= len(table) < 200
+    again, said = replayed(generator, 400, tmp_path)
+    pd.testing.assert_frame_equal(table, again)
+    assert said["ended"] == generator.details()["llm"]["ended"]
+
+
 def test_the_identity_holds_the_model_and_not_the_way_to_it():
     near = {"endpoint": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1", "concurrency": 2, "cache": "/x"}
     far = near | {"base_url": "https://elsewhere.example/v1", "concurrency": 9, "cache": None, "max_tokens": 5}

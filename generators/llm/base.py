@@ -68,10 +68,10 @@ class LLMGenerator(Generator):
 
     def attachments(self) -> dict[str, bytes]:
         """The transcript, from which anybody can replay the cell."""
-        from .transcript import SUFFIX, dump
+        from .transcript import SUFFIX
 
-        exchanges = self._client.exchanges
-        return {SUFFIX.lstrip("."): dump(exchanges, requests=self.access == Access.DESCRIPTION)} if exchanges else {}
+        content = self._client.transcript(requests=self.access == Access.DESCRIPTION)
+        return {SUFFIX.lstrip("."): content} if content else {}
 
     def estimate(self, view: TrainView, n: int) -> Estimate:
         """What ``n`` rows should cost if every reply were valid; asks nobody."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from .exchange import Exchange, Reply, Request
 from .failures import DeadlineError, EndpointError
 from .sender import Learned, Sender, deadline
 from .settings import LLMSettings
-from .transcript import Transcripts
+from .transcript import Transcripts, dump
 
 
 class Client:
@@ -47,6 +48,7 @@ class Client:
         if settings.batch and (settings.endpoint != "openai" or not settings.cache):
             raise UserError("llm.batch=true needs llm=openai and a cache, where it finds its batches again")
         self.usage = Spending(cost_usd=None if settings.price is None else 0.0)
+        self._ended, self._last = "", math.inf
         self._settings = settings
         self._cache = Cache(Path(settings.cache)) if settings.cache and settings.endpoint != "replay" else None
         self._budget = Budget(settings)
@@ -59,6 +61,19 @@ class Client:
     def exchanges(self) -> list[Exchange]:
         """All requests that were answered, with their replies, in the order of their index."""
         return sorted(self._known.values(), key=lambda e: e.request.index)
+
+    def end(self, last: Request, reason: str) -> None:
+        """Note that the run looks at no reply to a later request, even if it is there: a replay is to end likewise."""
+        self._last, self._ended = last.index, reason
+
+    def transcript(self, requests: bool) -> bytes:
+        """What a replay needs; nothing if nothing was answered.
+
+        Args:
+            requests: whether they may be told, see :func:`.transcript.dump`.
+        """
+        seen = [e for e in self.exchanges if e.request.index <= self._last]
+        return dump(seen, requests, self._ended) if seen else b""
 
     def complete(self, requests: Sequence[Request]) -> list[Reply]:
         """Answer requests: from the transcript, the cache, or the endpoint.
@@ -80,14 +95,22 @@ class Client:
         """
         pending = [r for r in {r.key: r for r in requests}.values() if not self._recall(r)]
         if pending:
-            if self._ends is None:
-                self._ends = time.monotonic() + self._settings.cell_seconds
             try:
-                asyncio.run((self._submit if self._settings.batch else self._ask)(pending, self._ends))
+                self._obtain(pending)
             except (DeadlineError, EndpointError) as error:
                 error.replies = [self._known[r.key].reply if r.key in self._known else None for r in requests]
+                self._ended = str(error) if isinstance(error, DeadlineError) else self._ended
                 raise
         return [self._known[r.key].reply for r in requests]
+
+    def _obtain(self, pending: Sequence[Request]) -> None:
+        if self._transcripts is not None:
+            raise self._transcripts.lack(pending[0], self._known)
+        if self._ends is None:
+            self._ends = time.monotonic() + self._settings.cell_seconds
+        if time.monotonic() >= self._ends:
+            raise deadline(self._settings)
+        asyncio.run((self._submit if self._settings.batch else self._ask)(pending, self._ends))
 
     def _recall(self, request: Request) -> bool:
         """Whether the reply is known without asking for it."""
@@ -96,7 +119,7 @@ class Client:
         if self._settings.endpoint == "replay":
             if self._transcripts is None:
                 self._transcripts = Transcripts.read(Path(self._settings.transcript or ""))
-            found: Exchange | None = self._transcripts.get(request)
+            found = self._transcripts.get(request)
         else:
             if request.model != self._settings.defining:
                 raise ValueError("a request for another model than the client's would spoil the cache")
@@ -136,12 +159,32 @@ class Client:
         for request in queue:
             if sender.stopped:
                 return
-            try:
-                async with self._cache.lock(request.key) if self._cache else contextlib.nullcontext():
-                    if not self._recall(request):  # another worker may have paid for it meanwhile
-                        await self._keep(request, await sender.reply(request))
-            except UserError as error:
-                sender.stop(error)
+            await self._answer(sender, request)
+
+    async def _answer(self, sender: Sender, request: Request) -> None:
+        try:
+            async with self._cache.lock(request.key) if self._cache else contextlib.nullcontext():
+                if self._recall(request):  # another worker may have paid for it meanwhile
+                    return
+                reply = await sender.reply(request)
+                if reply is None:
+                    await self._draw(sender, request)
+                else:
+                    await self._keep(request, reply)
+        except UserError as error:
+            sender.stop(error)
+
+    async def _draw(self, sender: Sender, request: Request) -> None:
+        """Answer a request draw by draw, each kept as it comes; the reply is what came, should they not all come."""
+        draws = request.single_draws()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for draw in draws:
+                    group.create_task(self._answer(sender, draw))
+        finally:
+            came = [self._known.pop(draw.key).reply for draw in draws if draw.key in self._known]
+            if came:
+                self._known[request.key] = Exchange.joined(request, came)
 
     async def _submit(self, pending: Sequence[Request], ends: float) -> None:
         from .batch import Batches

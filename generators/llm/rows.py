@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -74,15 +74,14 @@ class RowWriter(LLMGenerator):
         tables: list[pd.DataFrame] = []
         asked = 0
         while tally.valid < n and not tally.ended:
-            wave = self._wave(n - tally.valid, asked, seed)
-            asked += len(wave)
-            try:
-                replies: Sequence[Reply | None] = self._client.complete([request for request, _ in wave])
-            except DeadlineError as error:
-                replies, tally.ended = error.replies, str(error)
-            for reply, (_, order) in zip(replies, wave, strict=True):
-                tables += [self._read(choice, order) for choice in (reply.choices if reply else ())]
-            tally.judge(self.model.settings.max_rejects)
+            turn = self._turn(n - tally.valid, asked, seed)
+            asked += len(turn)
+            for request, reply, order in self._answers(turn):
+                tables += [self._read(choice, order) for choice in reply.choices]
+                tally.judge(self.model.settings.max_rejects)
+                if tally.ended:
+                    self._client.end(request, tally.ended)
+                    break
         if not tally.valid:
             raise UserError(f"the model wrote no valid row: {tally.ended} ({tally.why()})")
         return pd.concat([t for t in tables if len(t)], ignore_index=True).head(n)
@@ -123,19 +122,38 @@ class RowWriter(LLMGenerator):
         columns = list(self._schema.columns)
         return [columns[i] for i in np.random.default_rng(seed).permutation(len(columns))] if self.shuffle else columns
 
-    def _wave(self, missing: int, asked: int, seed: int) -> list[tuple[Request, list[Column]]]:
-        """The next requests, for so many rows at most, each with its order of columns.
+    def _turn(self, missing: int, asked: int, seed: int) -> list[tuple[Request, list[Column]]]:
+        """Requests for all rows that are missing, each with its order of columns.
 
-        Few at a time, so that a model that writes nothing of use is found out before much is spent; what they
-        are follows from the seed and the replies before, not from how fast those came.
+        What they are follows from the seed and from what the turns before made of their replies: not from how
+        fast replies came, or how many were asked for at a time.
         """
         settings = self.model.settings
-        portions = _portions(missing, settings.draws * settings.rows_per_reply)
-        wave = []
-        for index, rows in enumerate(portions if settings.batch else portions[: 4 * settings.concurrency], asked):
+        turn = []
+        for index, rows in enumerate(_portions(missing, settings.draws * settings.rows_per_reply), asked):
             order = self._order(derive(seed, "order", str(index)))
-            wave.append((self._request(order, rows, index, seed), order))
-        return wave
+            turn.append((self._request(order, rows, index, seed), order))
+        return turn
+
+    def _answers(self, turn: Sequence[tuple[Request, list[Column]]]) -> Iterator[tuple[Request, Reply, list[Column]]]:
+        """Requests that were answered, in their order, until the cell's time is over.
+
+        A few requests at a time, so that a model that writes nothing of use is found out before much is spent.
+        What is already there counts beyond the deadline, too: from the cache, or from the transcript of a run
+        that met its own.
+        """
+        settings = self.model.settings
+        few = 1 if settings.endpoint == "replay" else len(turn) if settings.batch else 4 * settings.concurrency
+        ended = ""
+        for start in range(0, len(turn), few):
+            wave = turn[start : start + few]
+            replies: Sequence[Reply | None]
+            try:
+                replies = self._client.complete([request for request, _ in wave])
+            except DeadlineError as error:
+                replies, ended = error.replies, str(error)
+            yield from ((asked, reply, order) for reply, (asked, order) in zip(replies, wave, strict=True) if reply)
+        self._tally.ended = ended
 
     def _request(self, order: Sequence[Column], rows: int, index: int, seed: int) -> Request:
         """The request number ``index`` of a run, for at least ``rows`` rows."""

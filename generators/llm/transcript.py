@@ -10,7 +10,7 @@ import gzip
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from ...results.errors import UserError
 from ...results.record import Frozen
 from .exchange import Exchange, Reply, Request
+from .failures import LINE, DeadlineError
 
 FORMAT = "synthward-transcript"
 VERSION = 1
@@ -34,12 +35,13 @@ class Line(Frozen):
     reply: Reply
 
 
-def dump(exchanges: Sequence[Exchange], requests: bool = True) -> bytes:
+def dump(exchanges: Sequence[Exchange], requests: bool = True, ended: str = "") -> bytes:
     """Write a transcript: gzip'd JSON lines, the same bytes for the same exchanges.
 
     Args:
         exchanges: with one model, at least one of them.
         requests: whether to write the requests, too: only where they hold neither rows nor statistics.
+        ended: why there are no more, if the run ended before it had its rows.
 
     Raises:
         ValueError: none, or of several models.
@@ -48,6 +50,7 @@ def dump(exchanges: Sequence[Exchange], requests: bool = True) -> bytes:
     if len(models) != 1:
         raise ValueError(f"a transcript is of one model, not {len(models)}")
     header = {"format": FORMAT, "version": VERSION, "model": exchanges[0].request.model}
+    header |= {"ended": ended} if ended else {}
     told = (Line(request=e.request if requests else None, reply=e.reply) for e in exchanges)
     lines = [json.dumps(header, sort_keys=True), *(line.model_dump_json(exclude_none=True) for line in told)]
     return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
@@ -65,7 +68,7 @@ def defining_of(path: Path, model: str | None = None) -> dict[str, Any]:
     """
     found: dict[str, dict[str, Any]] = {}
     for file in _files(path):
-        settings = _header(file, next(_lines(file), b""))
+        settings = dict(_header(file, next(_lines(file), b""))["model"])
         if model in (None, "", settings.get("model")):
             found[json.dumps(settings, sort_keys=True)] = settings
     if len(found) == 1:
@@ -79,9 +82,12 @@ def defining_of(path: Path, model: str | None = None) -> dict[str, Any]:
 class Transcripts:
     """Exchanges of one or more transcripts, by the keys of their requests."""
 
-    def __init__(self, path: Path, lines: Mapping[str, Sequence[tuple[Path, bytes]]]) -> None:
+    def __init__(
+        self, path: Path, lines: Mapping[str, Sequence[tuple[Path, bytes]]], ended: Mapping[Path, str]
+    ) -> None:
         self._path = path
         self._lines = lines  # validated when asked for: a folder holds many that nobody asks for
+        self._ended = ended
 
     @classmethod
     def read(cls, path: Path) -> Transcripts:
@@ -91,35 +97,51 @@ class Transcripts:
             UserError: there is none, or one is damaged or too large.
         """
         found: defaultdict[str, list[tuple[Path, bytes]]] = defaultdict(list)
+        ended: dict[Path, str] = {}
         for file in _files(path):
             lines = _lines(file)
-            _header(file, next(lines, b""))
+            header = _header(file, next(lines, b""))
+            if "ended" in header:
+                ended[file] = " ".join(str(header["ended"])[:LINE].split())
             for line in lines:
                 try:
                     found[str(json.loads(line)["reply"]["key"])].append((file, line))
                 except (ValueError, KeyError, TypeError, RecursionError):
                     raise UserError(f"{file} is a damaged transcript: a line of it is no exchange") from None
-        return cls(path, found)
+        return cls(path, found, ended)
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def get(self, request: Request) -> Exchange:
-        """The exchange that answers a request.
+    def get(self, request: Request) -> Exchange | None:
+        """The exchange that answers a request, if it is there.
 
         Raises:
-            UserError: it is not there, is damaged, or two transcripts answer it differently.
+            UserError: it is damaged, or two transcripts answer it differently.
         """
         found = [_reply(file, line) for file, line in self._lines.get(request.key, ())]
         if not found:
-            raise UserError(
-                f"the transcript {self._path} does not hold request {request.index} ({request.key[:12]}): it was made "
-                "with another table, prompt, model, seed or number of rows"
-            )
+            return None
         if any(reply.choices != found[0].choices for reply in found):
             files = ", ".join(sorted({str(file) for file, _ in self._lines[request.key]}))
             raise UserError(f"transcripts answer the same request differently: name one with llm.transcript= ({files})")
         return Exchange(request=request, reply=found[0])
+
+    def lack(self, request: Request, known: Iterable[str]) -> UserError:
+        """Why a request is not there: the run had ended, or was another one.
+
+        Args:
+            request: of a run.
+            known: keys of the requests of the same run that are there.
+        """
+        files = [{file for file, _ in self._lines[key]} for key in known]
+        for file in set.intersection(*files) if files else ():
+            if file in self._ended:
+                return DeadlineError(self._ended[file])
+        return UserError(
+            f"the transcript {self._path} does not hold request {request.index} ({request.key[:12]}): it was made "
+            "with another table, prompt, model, seed or number of rows"
+        )
 
 
 def _files(path: Path) -> list[Path]:
@@ -155,7 +177,7 @@ def _header(file: Path, line: bytes) -> dict[str, Any]:
         raise UserError(f"{file} is no transcript of synthward")
     if version != VERSION:
         raise UserError(f"{file} is a transcript of version {version}; this synthward reads version {VERSION}")
-    return dict(header["model"])
+    return dict(header)
 
 
 def _reply(file: Path, line: bytes) -> Reply:
