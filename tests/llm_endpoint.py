@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from synthward.generators.llm.settings import LLMSettings
@@ -95,6 +95,17 @@ def drips(_):
 def sends(content, **options):
     """Behaviour: these bytes with status 200."""
     return lambda _: Raw(chunks=(content,), **options)
+
+
+def one_choice(endpoint, pause=0.0):
+    """Behaviour: what the endpoint answers, after a pause in seconds, to requests that ask for one choice only."""
+
+    def behaviour(received):
+        if "n" in received.body:
+            return fails(400, "'n' must be 1", param="n")(received)
+        return replace(json_answer(endpoint.completion(received.body)), pause=pause)
+
+    return behaviour
 
 
 class Server(ThreadingHTTPServer):

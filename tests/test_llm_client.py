@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llm_endpoint import Endpoint, completion, json_answer, says, settings_for
+from llm_endpoint import Endpoint, completion, drips, fails, json_answer, one_choice, says, settings_for
 from synthward.generators.llm import endpoints, sender, server, transcript
 from synthward.generators.llm.budget import Budget, BudgetSpentError
 from synthward.generators.llm.cache import Cache
@@ -604,12 +604,13 @@ from test_llm_client import requests
 from synthward.generators.llm.client import Client
 from synthward.generators.llm.settings import LLMSettings
 settings = LLMSettings.model_validate_json({settings!r})
-print(len(Client(settings).complete(requests(settings, {count}))))
+print(len(Client(settings).complete(requests(settings, {count}, draws={draws}))))
 """
 
 
-def asking(settings, count):
-    code = ASK.format(here=str(Path(__file__).parent), settings=settings.model_dump_json(), count=count)
+def asking(settings, count, draws=1):
+    here = str(Path(__file__).parent)
+    code = ASK.format(here=here, settings=settings.model_dump_json(), count=count, draws=draws)
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
@@ -635,6 +636,70 @@ def test_a_kill_in_the_middle_loses_no_paid_reply(endpoint, tmp_path):
     in_flight = before + len(endpoint.bodies[before:]) - 40
     assert before >= 11
     assert 0 <= in_flight <= 2
+
+
+# --- draws that are requests of their own
+
+
+def seeds_of(endpoint):
+    """Seeds of the single draws that were asked for, in the order they came."""
+    return [body["seed"] for body in endpoint.bodies if "n" not in body]
+
+
+@pytest.mark.parametrize("kind", ["openai", "ollama"])
+def test_a_kill_loses_no_paid_draw(endpoint, tmp_path, kind):
+    endpoint.always = one_choice(endpoint, pause=0.05)
+    settings = settings_for(endpoint, endpoint=kind, cache=str(tmp_path), concurrency=2)
+    process = asking(settings, 2, draws=8)
+    while len(seeds_of(endpoint)) < 11:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    before = len(seeds_of(endpoint))
+    client = Client(settings)
+    replies = client.complete(requests(settings, 2, draws=8))
+    assert [c.text for r in replies for c in r.choices] == [
+        f"row {10 * i + draw} 0" for i in (0, 1) for draw in range(8)
+    ]
+    in_flight = len(seeds_of(endpoint)) - 16
+    assert 0 <= in_flight <= 2
+    assert client.usage.calls == len(seeds_of(endpoint)) - before
+    assert client.usage.cached_tokens == (before - in_flight) * 103
+    sent = len(endpoint.received)
+    assert Client(settings).complete(requests(settings, 2, draws=8)) == replies
+    assert len(endpoint.received) == sent
+
+
+@pytest.mark.parametrize("kind", ["openai", "ollama"])
+def test_the_deadline_of_a_cell_loses_no_paid_draw(endpoint, tmp_path, kind):
+    pytest.importorskip("openai")  # now, not within the deadline
+    settings = settings_for(endpoint, endpoint=kind, cache=str(tmp_path), concurrency=2)
+    answers = one_choice(endpoint)
+    endpoint.always = lambda received: (answers if len(seeds_of(endpoint)) < 6 else drips)(received)
+    client = Client(settings.model_copy(update={"cell_seconds": 0.6}))
+    with pytest.raises(DeadlineError) as caught:
+        client.complete([request(settings, draws=8)])
+    (reply,) = caught.value.replies
+    assert len(reply.choices) == 5
+    assert [e.reply for e in client.exchanges] == [reply]
+    assert (client.usage.calls, client.usage.prompt_tokens) == (5, 500)
+    assert client.usage.lost_tokens == 2 * 52  # the two that were under way may have been billed
+    endpoint.always = answers
+    (whole,) = Client(settings).complete([request(settings, draws=8)])
+    assert [c.text for c in whole.choices] == [f"row {draw} 0" for draw in range(8)]
+    assert len(seeds_of(endpoint)) == 8 + 2
+
+
+def test_a_draw_that_fails_for_good_keeps_the_others_from_being_sent(endpoint):
+    settings = settings_for(endpoint, endpoint="ollama", concurrency=2)
+    endpoint.always = fails(401, "no")
+    with pytest.raises(EndpointError, match="401"):
+        Client(settings).complete([request(settings, draws=8)])
+    assert len(endpoint.received) <= 2
+
+
+# --- what an endpoint refuses
 
 
 def test_the_message_of_a_refused_field_is_told_from_others():

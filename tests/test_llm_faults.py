@@ -17,6 +17,7 @@ from llm_endpoint import (
     fails,
     hangs_up,
     json_answer,
+    one_choice,
     says,
     sends,
     settings_for,
@@ -110,12 +111,21 @@ def test_a_storm_of_429_ends_and_keeps_what_came(endpoint):
     assert len(endpoint.received) <= 2 + 4 * 3
 
 
-def test_the_pause_that_is_asked_for_is_kept_by_all_workers(endpoint):
-    settings = settings_for(endpoint, concurrency=1)
-    endpoint.script.append(fails(429, retry_after="0.4"))
-    start = time.monotonic()
-    Client(settings).complete(requests(settings, 2))
-    assert time.monotonic() - start > 0.4
+@pytest.mark.parametrize(("kind", "asked"), [("openai", [{}] * 8), ("ollama", [{"draws": 8}])])
+def test_the_pause_that_is_asked_for_is_kept_by_all_who_queue(endpoint, kind, asked):
+    settings = settings_for(endpoint, endpoint=kind, concurrency=2)
+    came = []
+    answers = one_choice(endpoint, pause=0.1)
+
+    def behaviour(received):
+        came.append(time.monotonic())
+        return fails(429, retry_after="0.4")(received) if len(came) == 1 else answers(received)
+
+    endpoint.always = behaviour
+    Client(settings).complete([request(settings, i, **more) for i, more in enumerate(asked)])
+    assert len(came) == 9
+    assert came[1] - came[0] < 0.4  # had left already
+    assert min(came[2:]) - came[0] > 0.4
 
 
 def test_a_pause_beyond_the_deadline_is_not_begun(endpoint):

@@ -222,7 +222,7 @@ class Batches:
         """Lines of the first requests that fit into one batch; at least one."""
         total = 0
         for number, request in enumerate(requests):
-            body = endpoints.body(self._settings, request, request.draws, 0, set())
+            body = endpoints.body(self._settings, request)
             line = {"custom_id": request.key, "method": "POST", "url": "/v1/chat/completions", "body": body}
             text = json.dumps(line) + "\n"
             total += len(text)

@@ -24,7 +24,7 @@ class Cache:
     """A folder of exchanges under the keys of their requests.
 
     A file holds the SHA-256 of an exchange and the exchange as JSON, a line each: one that is
-    damaged counts as absent, and is replaced.
+    damaged counts as absent, and is replaced. Draws that were requests of their own lie there one by one.
 
     Args:
         folder: made on first use.
@@ -34,7 +34,18 @@ class Cache:
         self.folder = folder
 
     def get(self, request: Request) -> Exchange | None:
-        """The exchange that answers a request, if it is there and sound."""
+        """The exchange that answers a request, if it is there and sound: whole, or all of its draws."""
+        whole = self._read(request)
+        if whole is not None or request.draws == 1:
+            return whole
+        parts = []
+        for draw in request.single_draws():
+            if (part := self._read(draw)) is None:
+                return None
+            parts.append(part.reply)
+        return Exchange.joined(request, parts)
+
+    def _read(self, request: Request) -> Exchange | None:
         try:
             digest, _, text = self._path(request.key).read_text(encoding="utf-8").partition("\n")
             if digest != _digest(text):

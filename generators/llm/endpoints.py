@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -96,22 +97,20 @@ def takes_draws(settings: LLMSettings) -> bool:
     return settings.endpoint != "ollama"
 
 
-def body(settings: LLMSettings, request: Request, draws: int, first: int, dropped: set[str]) -> dict[str, Any]:
+def body(settings: LLMSettings, request: Request, dropped: Collection[str] = ()) -> dict[str, Any]:
     """The JSON body of a chat completion.
 
     Args:
         settings: of the model.
         request: to be sent.
-        draws: choices to ask for.
-        first: number of the first of them within the request; its seed is ``request.seed + first``.
         dropped: fields that the endpoint is known to refuse.
     """
     fields: dict[str, Any] = {
         "model": settings.model,
         "messages": [m.model_dump() for m in request.messages],
         "max_tokens": request.max_tokens,
-        "seed": request.seed + first,
-        "n": draws,
+        "seed": request.seed,
+        "n": request.draws,
         "temperature": settings.temperature,
         "top_p": settings.top_p,
     }
@@ -132,7 +131,7 @@ def body(settings: LLMSettings, request: Request, draws: int, first: int, droppe
             fields |= _response_format(request.form)
             # Reasoning models refuse these fields, even at the values that are the default anyway.
             fields = {k: v for k, v in fields.items() if k not in ("temperature", "top_p") or v != 1}
-    if draws == 1:
+    if request.draws == 1:
         del fields["n"]
     for old, new in RENAMED.items():
         if old in dropped:

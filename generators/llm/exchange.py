@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -55,6 +56,11 @@ class Request(Frozen):
         """Content address: SHA-256 in hex."""
         return sha256_json(self.model_dump(mode="json"))
 
+    def single_draws(self) -> list[Request]:
+        """Its draws as requests of one draw each, with the seeds that they have in it."""
+        shared = {name: getattr(self, name) for name in type(self).model_fields}  # without the key, unlike model_copy
+        return [Request(**shared | {"draws": 1, "seed": self.seed + number}) for number in range(self.draws)]
+
 
 class Choice(Frozen):
     """One of the replies to a request.
@@ -89,7 +95,7 @@ class Reply(Frozen):
         key: of the request.
         choices: in order; at most ``draws`` of them.
         usage: what was billed when it was first paid.
-        seconds: wall clock of the attempt that succeeded.
+        seconds: wall clock of the attempt that succeeded; the longest, where draws were requests of their own.
         processor_seconds: that an embedded model's server spent on it meanwhile; 0 for any other.
         dropped: fields that the endpoint did not accept, and the request went without.
         model: what the endpoint called the model that answered.
@@ -109,3 +115,20 @@ class Exchange(Frozen):
 
     request: Request
     reply: Reply = Field(repr=False)
+
+    @classmethod
+    def joined(cls, request: Request, parts: Sequence[Reply]) -> Exchange:
+        """Put a reply together from replies to single draws of its request, at least one and in their order."""
+        reply = Reply(
+            key=request.key,
+            choices=tuple(choice for part in parts for choice in part.choices),
+            usage=Usage(
+                prompt_tokens=sum(part.usage.prompt_tokens for part in parts),
+                completion_tokens=sum(part.usage.completion_tokens for part in parts),
+            ),
+            seconds=max(part.seconds for part in parts),
+            processor_seconds=sum(part.processor_seconds for part in parts),
+            dropped=tuple(sorted({name for part in parts for name in part.dropped})),
+            model=", ".join(sorted({part.model for part in parts if part.model})),
+        )
+        return cls(request=request, reply=reply)

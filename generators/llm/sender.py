@@ -80,56 +80,30 @@ class Sender:
         self._reason = self._reason or reason
         self._stopped.set()
 
-    async def reply(self, request: Request) -> Reply:
-        """Ask for the reply to a request; in several requests, if the endpoint gives one choice at a time.
+    async def reply(self, request: Request) -> Reply | None:
+        """Ask for the reply to a request, as many times as it may take.
+
+        Returns:
+            ``None`` if it is for several draws and the endpoint gives one at a time.
 
         Raises:
             EndpointError: it will not come.
             DeadlineError: the next attempt would come too late.
             BudgetSpentError: it does not fit.
         """
-        if request.draws == 1 or self._takes_draws:
-            whole = await self._obtain(request, request.draws, 0)
-            if whole is not None:
-                return whole
-        draws = [self._obtain(request, 1, i) for i in range(request.draws)]
-        parts = await asyncio.gather(*draws, return_exceptions=True)
-        paid = [p for p in parts if isinstance(p, Reply)]
-        for error in (p for p in parts if isinstance(p, BaseException)):
-            if not paid or not isinstance(error, UserError):
-                raise error
-            self.stop(error)  # and keep what came, as it was paid
-        return Reply(
-            key=request.key,
-            choices=tuple(c for p in paid for c in p.choices),
-            usage=Usage(
-                prompt_tokens=sum(p.usage.prompt_tokens for p in paid),
-                completion_tokens=sum(p.usage.completion_tokens for p in paid),
-            ),
-            seconds=max(p.seconds for p in paid),
-            processor_seconds=sum(p.processor_seconds for p in paid),
-            dropped=tuple(sorted(self._learned.dropped)),
-            model=paid[0].model,
-        )
-
-    @property
-    def _takes_draws(self) -> bool:
-        return endpoints.takes_draws(self._settings) and "n" not in self._learned.dropped
-
-    async def _obtain(self, request: Request, draws: int, first: int) -> Reply | None:
-        """A reply, after as many attempts as it may take; ``None`` if the endpoint turns out not to know ``n``."""
         attempts = 0
         while True:
-            await self._pause(self._quiet_until - time.monotonic())
-            sent = endpoints.body(self._settings, request, draws, first, self._learned.dropped)
-            async with self._slots, self._turn():
-                outcome = await self._paid_attempt(request, draws, sent)
+            async with self._slots:
+                await self._pause()  # here, as what was told to others while this one queued holds for it, too
+                if request.draws > 1 and not self._takes_draws:
+                    return None
+                sent = endpoints.body(self._settings, request, self._learned.dropped)
+                async with self._turn():
+                    outcome = await self._paid_attempt(request, sent)
             if isinstance(outcome, Reply):
                 return outcome.model_copy(update={"dropped": tuple(sorted(self._learned.dropped))})
             if field := endpoints.refused_field(outcome, sent):
                 self._learned.dropped.add(field)
-                if field == "n":
-                    return None
                 continue
             if outcome.code in ("content_filter", "content_policy_violation"):
                 refused = Choice(text="", finish="content_filter", refusal=outcome.reason)
@@ -144,28 +118,31 @@ class Sender:
             if embedded and outcome.absent:
                 await self._connect()  # it was stopped: another is started
             self._usage.retries += 1
-            await self._pause(self._pause_after(attempts, outcome))
+            await self._pause(self._resumes(attempts, outcome))
 
-    async def _paid_attempt(self, request: Request, draws: int, sent: dict[str, Any]) -> Reply | Failure:
+    @property
+    def _takes_draws(self) -> bool:
+        return endpoints.takes_draws(self._settings) and "n" not in self._learned.dropped
+
+    async def _paid_attempt(self, request: Request, sent: dict[str, Any]) -> Reply | Failure:
         """One attempt, reserved in the budget and settled by what came of it."""
-        expected = estimate([request.model_copy(update={"draws": draws})])
+        expected = estimate([request])
         ticket = await self._budget.reserve(expected)
-        used = expected  # an interrupted attempt may have been billed
+        used, lost = expected, expected.total  # an interrupted attempt may have been billed
         try:
             start, served = time.monotonic(), self._served_seconds()
-            outcome = self._read(request, draws, await self._attempt(sent))
+            outcome = self._read(request, await self._attempt(sent))
             if isinstance(outcome, Reply):
                 self._usage.statuses["200"] += 1
                 took = {"seconds": time.monotonic() - start, "processor_seconds": self._served_seconds() - served}
-                used = await self._used(request, outcome)
+                used, lost = await self._used(request, outcome), 0
                 return outcome.model_copy(update={"usage": used, **took})
             self._usage.statuses[outcome.kind or str(outcome.status)] += 1
-            if outcome.paid:
-                self._usage.lost_tokens += expected.total
-            else:
-                used = Usage()
+            if not outcome.paid:
+                used, lost = Usage(), 0
             return outcome
         finally:
+            self._usage.lost_tokens += lost
             self._budget.settle(ticket, used)
 
     def _served_seconds(self) -> float:
@@ -180,11 +157,11 @@ class Sender:
             return 0.0
         return float(times.user + times.system)
 
-    def _read(self, request: Request, draws: int, answer: bytes | Failure) -> Reply | Failure:
+    def _read(self, request: Request, answer: bytes | Failure) -> Reply | Failure:
         if isinstance(answer, Failure):
             return answer
         try:
-            return replies.parse(answer, request.key, draws, self._secrets)
+            return replies.parse(answer, request.key, request.draws, self._secrets)
         except replies.MalformedReplyError as error:
             return Failure(str(error), passing=True, paid=True, kind="malformed")
 
@@ -225,18 +202,20 @@ class Sender:
         tokens = found.get("tokens") if isinstance(found, dict) else None
         return len(tokens) if isinstance(tokens, list) else None
 
-    def _pause_after(self, attempts: int, failure: Failure) -> float:
-        """Seconds: what the endpoint asks for, else ever longer, with jitter so that workers do not return together."""
+    def _resumes(self, attempts: int, failure: Failure) -> float:
+        """Monotonic time of the next attempt: when the endpoint says, for all; else ever later, with jitter."""
+        now = time.monotonic()
         if failure.wait:
-            self._quiet_until = max(self._quiet_until, time.monotonic() + failure.wait)
-            return failure.wait
+            self._quiet_until = max(self._quiet_until, now + failure.wait)
+            return self._quiet_until
         longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempts - 1))
-        return longest * random.uniform(0.5, 1)
+        return now + longest * random.uniform(0.5, 1)
 
-    async def _pause(self, seconds: float) -> None:
-        if time.monotonic() + seconds > self._ends:
-            raise deadline(self._settings)
-        if seconds > 0:
+    async def _pause(self, until: float = 0.0) -> None:
+        """Wait until a monotonic time, and for as long as the endpoint wants quiet, which it may say meanwhile."""
+        while self._reason is None and (seconds := max(until, self._quiet_until) - time.monotonic()) > 0:
+            if time.monotonic() + seconds > self._ends:
+                raise deadline(self._settings)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), seconds)
         if self._reason is not None:
