@@ -1,6 +1,5 @@
 """The LLM client against an endpoint that behaves: requests, cache, budget, transcripts, batches."""
 
-import asyncio
 import contextlib
 import gzip
 import json
@@ -17,14 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llm_endpoint import Endpoint, completion, drips, fails, json_answer, one_choice, says, settings_for
 from synthward.generators.llm import endpoints, sender, server, transcript
-from synthward.generators.llm.budget import Budget, BudgetSpentError
 from synthward.generators.llm.cache import Cache
 from synthward.generators.llm.client import Client
 from synthward.generators.llm.exchange import Choice, Exchange, Form, Message, Reply, Request, Usage
 from synthward.generators.llm.failures import DeadlineError, EndpointError
-from synthward.generators.llm.settings import LLMSettings, Price
+from synthward.generators.llm.settings import LLMSettings
 from synthward.generators.llm.transcript import SUFFIX, Transcripts, defining_of, dump
-from synthward.results.errors import StoppedError, UserError
+from synthward.results.errors import UserError
 
 SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}}
 FORM = Form(grammar='root ::= "1"', json_schema=SCHEMA)
@@ -317,62 +315,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(endpoint, tmp_path):
         Client(settings).complete([request(settings)])
 
 
-# --- the budget
-
-
-def test_the_budget_of_tokens_stops_before_the_request_that_would_break_it(endpoint, tmp_path):
-    settings = settings_for(endpoint, concurrency=4, max_tokens=1000, ledger=str(tmp_path / "ledger"))
-    client = Client(settings)
-    with pytest.raises(
-        BudgetSpentError, match=r"llm\.max_tokens=1,000 leaves \d+ tokens .* run the same command again"
-    ):
-        client.complete(requests(settings, 50, max_tokens=150))
-    # A request is estimated at 152 tokens and costs 103: after nine, at 927, the tenth might not fit.
-    assert len(endpoint.bodies) == 9
-    assert len(client.exchanges) == client.usage.calls == len(endpoint.bodies)
-
-
-def test_the_budget_counts_what_other_processes_spent(endpoint, tmp_path):
-    settings = settings_for(endpoint, max_tokens=300, ledger=str(tmp_path / "deep" / "ledger"))
-    Client(settings).complete(requests(settings, 2))
-    with pytest.raises(StoppedError):
-        Client(settings).complete(requests(settings, 5)[2:])
-    assert len(endpoint.bodies) == 3
-    larger = settings.model_copy(update={"max_tokens": 10_000})
-    assert len(Client(larger).complete(requests(settings, 5))) == 5
-
-
-def test_half_a_line_in_the_ledger_harms_nothing(tmp_path):
-    ledger = tmp_path / "ledger"
-    settings = LLMSettings(max_tokens=300, ledger=str(ledger))
-    asyncio.run(Budget(settings).reserve(Usage(prompt_tokens=100)))
-    with ledger.open("ab") as file:
-        file.write(b'["abc", 1')
-    asyncio.run(Budget(settings).reserve(Usage(prompt_tokens=100)))
-    with pytest.raises(BudgetSpentError, match="leaves 100 tokens"):
-        asyncio.run(Budget(settings).reserve(Usage(prompt_tokens=101)))
-
-
-def test_the_budget_of_money_and_the_cost_in_the_usage(endpoint):
-    settings = settings_for(endpoint, price={"prompt": 10, "completion": 100}, max_cost_usd=0.01, concurrency=1)
-    client = Client(settings)
-    with pytest.raises(BudgetSpentError, match=r"llm\.max_cost_usd=0\.01"):
-        client.complete(requests(settings, 50))
-    each = (100 * 10 + 3 * 100) / 1e6
-    assert client.usage.cost_usd == pytest.approx(client.usage.calls * each)
-    assert client.usage.cost_usd <= 0.01
-
-
-def test_a_budget_of_money_needs_a_price():
-    with pytest.raises(UserError, match=r"llm\.price"):
-        Client(LLMSettings(endpoint="openai", model="new", base_url="http://localhost/v1", max_cost_usd=1))
-
-
-def test_what_comes_from_the_cache_costs_nothing_of_the_budget(endpoint, tmp_path):
-    settings = settings_for(endpoint, cache=str(tmp_path))
-    Client(settings).complete(requests(settings, 20))
-    tight = settings.model_copy(update={"max_tokens": 10})
-    assert len(Client(tight).complete(requests(settings, 20))) == 20
+# --- settings
 
 
 def test_the_price_is_that_of_the_model():
@@ -515,84 +458,6 @@ def test_a_transcript_that_decompresses_to_too_much_is_not_read(tmp_path, monkey
 def test_a_transcript_is_of_one_model():
     with pytest.raises(ValueError, match="one model"):
         dump([exchange(LLMSettings(model="a")), exchange(LLMSettings(model="b"))])
-
-
-# --- batches
-
-
-@pytest.fixture
-def batched(endpoint, tmp_path, monkeypatch):
-    monkeypatch.setenv("SOME_KEY", "s3cret")
-    return settings_for(endpoint, batch=True, batch_poll_seconds=0.02, cache=str(tmp_path), key_env="SOME_KEY")
-
-
-def test_a_batch_answers_all_requests_that_are_not_cached(endpoint, batched):
-    Client(batched.model_copy(update={"batch": False})).complete([request(batched)])
-    client = Client(batched.model_copy(update={"price": Price(prompt=10, completion=0)}))
-    replies = client.complete(requests(batched, 5, draws=1))
-    assert [r.choices[0].text for r in replies] == [f"row {10 * i} 0" for i in range(5)]
-    assert len(endpoint.bodies) == 1
-    assert len(endpoint.batches) == 1
-    assert len(endpoint.files["file-0"].splitlines()) == 4
-    assert client.usage.calls == 4
-    assert client.usage.cost_usd == pytest.approx(4 * 100 * 10 / 1e6 / 2)
-    assert not list(Path(batched.cache, "batches").glob("*.json"))
-
-
-def test_an_interrupted_batch_is_found_again_and_not_submitted_twice(endpoint, batched):
-    endpoint.batch_status = "in_progress"
-    short = batched.model_copy(update={"cell_seconds": 0.5})
-    with pytest.raises(StoppedError, match="run the same command again"):
-        Client(short).complete(requests(batched, 5))
-    endpoint.batch_status = "completed"
-    assert len(Client(batched).complete(requests(batched, 8))) == 8
-    assert [len(endpoint.files[f"file-{i}"].splitlines()) for i in range(2)] == [5, 3]
-    assert len(endpoint.batches) == 2
-
-
-def test_a_batch_is_found_again_even_if_its_name_was_not_yet_written_down(endpoint, batched):
-    endpoint.batch_status = "in_progress"
-    with pytest.raises(StoppedError):
-        Client(batched.model_copy(update={"cell_seconds": 0.5})).complete(requests(batched, 3))
-    (state,) = Path(batched.cache, "batches").glob("*.json")
-    state.write_text(json.dumps(json.loads(state.read_text()) | {"id": ""}))
-    endpoint.batch_status = "completed"
-    assert len(Client(batched).complete(requests(batched, 3))) == 3
-    assert len(endpoint.batches) == 1
-
-
-def test_lines_that_fail_go_into_another_batch(endpoint, batched):
-    endpoint.failing.extend([500, 200, 429])
-    assert len(Client(batched).complete(requests(batched, 4))) == 4
-    assert [len(endpoint.files[f"file-{i}"].splitlines()) for i in range(2)] == [4, 2]
-
-
-def test_lines_that_fail_again_and_again_end_it_with_what_came(endpoint, batched):
-    endpoint.failing.extend([200] + [500] * 50)
-    with pytest.raises(EndpointError, match="again and again: not now") as caught:
-        Client(batched.model_copy(update={"retries": 2})).complete(requests(batched, 3))
-    assert [r is not None for r in caught.value.replies] == [True, False, False]
-    assert len(endpoint.batches) == 3
-
-
-@pytest.mark.parametrize("status", ["failed", "expired", "cancelled"])
-def test_a_batch_that_ends_otherwise_is_one_line_and_the_next_run_submits_anew(endpoint, batched, status):
-    endpoint.batch_status = status
-    endpoint.failing.extend([200, 429])
-    with pytest.raises(EndpointError, match=rf"batch-0 {status} with \d of 2 requests unanswered") as caught:
-        Client(batched).complete(requests(batched, 2))
-    assert "\n" not in str(caught.value)
-    assert (caught.value.replies[0] is not None) == (status == "expired")
-    endpoint.batch_status = "completed"
-    endpoint.failing.clear()
-    assert len(Client(batched).complete(requests(batched, 2))) == 2
-    assert len(endpoint.batches) == 2
-
-
-def test_a_batch_needs_openai_and_a_cache(endpoint):
-    for more in ({}, {"endpoint": "vllm", "cache": "x"}):
-        with pytest.raises(UserError, match=r"llm\.batch=true needs"):
-            Client(settings_for(endpoint, batch=True, **more))
 
 
 # --- several processes
