@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Self
@@ -9,6 +10,9 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from ..results.record import Frozen
+
+FREE_DECIMALS = 3
+"""Most decimals with which a number is written that has neither decimals nor bounds in its card."""
 
 
 class Kind(StrEnum):
@@ -68,6 +72,19 @@ class Column(Frozen):
     def numeric(self) -> bool:
         """Whether values are numbers rather than codes."""
         return self.kind in (Kind.CONTINUOUS, Kind.INTEGER)
+
+    @property
+    def places(self) -> int:
+        """Decimals with which a number is written: the card's.
+
+        Where it gives none, as many as cut the column's range into a thousand steps or more, at least one.
+        """
+        if self.kind is Kind.INTEGER:
+            return 0
+        if self.decimals is not None:
+            return max(0, self.decimals)
+        span = self.bounds[1] - self.bounds[0] if self.bounds else 0.0
+        return max(1, 3 - math.floor(math.log10(span))) if 0 < span < math.inf else FREE_DECIMALS
 
 
 def label(value: Any) -> str:

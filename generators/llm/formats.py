@@ -10,12 +10,11 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from ...benchmarks.columns import Column, Kind, label
 from .exchange import Form
-from .grammar import Rules, choice, decimals, literal, number
+from .grammar import Rules, choice, literal, number, written
 from .judging import RawRow
 from .parsing import FENCE, Columns, csv_rows, json_rows
 from .settings import RowFormat
@@ -28,7 +27,7 @@ class Format(Protocol):
         """The line that names the columns, for the prompt; empty where every row names them."""
 
     def write(self, row: Mapping[str, Any], columns: Columns) -> str:
-        """One row on one line, but for line breaks within a code.
+        """One row on one line, but for line breaks within a code, with numbers rounded as its form would have them.
 
         Args:
             row: column to canonical value: a number, a code, ``None`` or NaN for missing.
@@ -73,7 +72,7 @@ class Csv:
         for column in columns:
             value = row[column.name]
             missing = _is_missing(value)
-            fields.append("" if missing else _number(value, column) if column.numeric else _quoted(value))
+            fields.append("" if missing else written(value, column) if column.numeric else _quoted(value))
         return ",".join(fields)
 
     def form(self, columns: Columns, rows: int) -> Form:
@@ -151,7 +150,7 @@ def _json_value(value: Any, column: Column) -> str:
     if _is_missing(value):
         return "null"
     if column.numeric:
-        return _number(value, column)
+        return written(value, column)
     return str(value) if _has_bare_codes(column) else _json(value)
 
 
@@ -203,16 +202,6 @@ _BARE: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,6})?")
 
 def _is_missing(value: Any) -> bool:
     return value is None or value != value  # NaN
-
-
-def _number(value: float, column: Column) -> str:
-    """Shortest text that is read as the same number, with the card's decimals if it has no more than those."""
-    places = decimals(column)
-    if column.kind is Kind.INTEGER or column.decimals is not None:
-        text = f"{value:.{places}f}"
-        if float(text) == value:
-            return text.removeprefix("-") if value == 0 else text
-    return f"{Decimal(repr(float(value))):f}".removesuffix(".0")  # without an exponent
 
 
 FORMATS: Final[Mapping[RowFormat, Format]] = {"csv": Csv(), "json": JsonObjects(), "array": JsonArrays()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from decimal import Decimal
 from fractions import Fraction
 
 from ...benchmarks.columns import Column, Kind
@@ -15,9 +16,6 @@ from ...results.errors import UserError
 
 UNBOUNDED_DIGITS = 9
 """Most digits before the point of a number without bounds."""
-
-FREE_DECIMALS = 3
-"""Most decimals of a continuous column for which the card gives neither decimals nor bounds."""
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -64,13 +62,7 @@ def number(column: Column) -> str:
     Raises:
         UserError: the bounds of an integer column hold no whole number.
     """
-    places = decimals(column)
-    first, last = _units(column, places)
-    if first > last and column.kind is Kind.INTEGER:
-        raise UserError(f"column '{column.name}' is integer, but no whole number lies within its bounds")
-    while first > last:  # the bounds lie closer together than its decimals can tell
-        places += 1
-        first, last = _units(column, places)
+    places, first, last = _lattice(column)
     digits = _Digits(places, fixed=column.decimals is not None)
     options = [] if first >= 0 else ['"-" ' + _group(digits.between(max(1, -last), -first))]
     if last >= 0:
@@ -78,16 +70,31 @@ def number(column: Column) -> str:
     return " | ".join(options)
 
 
-def decimals(column: Column) -> int:
-    """Number of decimals of a numeric column: at most so many, where the card gives none."""
-    if column.kind is Kind.INTEGER:
-        return 0
-    if column.decimals is not None:
-        return max(0, column.decimals)
-    if column.bounds is None:
-        return FREE_DECIMALS
-    span = column.bounds[1] - column.bounds[0]
-    return max(1, 3 - math.floor(math.log10(span))) if 0 < span < math.inf else FREE_DECIMALS
+def written(value: float, column: Column) -> str:
+    """A number as :func:`number` matches it: with the column's decimals, and within its bounds if it lies there."""
+    places, first, last = _lattice(column)
+    units = round(Decimal(repr(float(value))).scaleb(places))
+    if column.bounds and column.bounds[0] <= value <= column.bounds[1]:  # rounding may lead out of them
+        units = min(max(units, first), last)
+    text = f"{Decimal(units).scaleb(-places):f}"
+    fixed = column.kind is Kind.INTEGER or column.decimals is not None
+    return text if fixed or not places else text.rstrip("0").removesuffix(".")
+
+
+def _lattice(column: Column) -> tuple[int, int, int]:
+    """Decimals of a column, and its bounds in units of the last one.
+
+    Raises:
+        UserError: the bounds of an integer column hold no whole number.
+    """
+    places = column.places
+    first, last = _units(column, places)
+    if first > last and column.kind is Kind.INTEGER:
+        raise UserError(f"column '{column.name}' is integer, but no whole number lies within its bounds")
+    while first > last:  # the bounds lie closer together than its decimals can tell
+        places += 1
+        first, last = _units(column, places)
+    return places, first, last
 
 
 def _units(column: Column, places: int) -> tuple[int, int]:
