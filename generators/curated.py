@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from ..benchmarks.schema import TableSchema
 
 ADAPTIVE = 0.75  # of the range of the uncertainty
+COSTS = ("llm", "served_seconds")  # among the details of a round
+NO_COSTS = ("model",)  # among the entries of those
 
 
 @dataclass(eq=False)
@@ -45,36 +47,41 @@ class Curated(Generator):
     """Another generator, whose rows are kept only if their labels agree with what real rows teach.
 
     The model behind the curation learns from all train rows if the generator inside may see them. Otherwise it
-    gets ``examples`` rows of its own, stratified by class and logged with those that the generator inside asks
-    for, and the whole has ``examples`` access. The generator inside sees no more than it declares.
+    learns from a pool of them, and the whole has ``examples`` access; a generator inside that is shown examples is
+    shown those of the pool alone, as in CLLM. The generator inside sees no more than it declares.
+
+    The first round has the seeds that the generator inside would have on its own. With the same pool, and one row
+    asked for each that is lacking, it gives the very table that it would give: what sets the two apart is the
+    curation alone, and a language model with a cache is paid for the replacements only.
 
     Attributes:
         generator: config of the generator inside: ``_target_`` and its parameters.
         oversample: rows generated for each row that is still lacking.
         rounds: rounds of generation, after which the table stays short. Each has the limits of the generator
             inside to itself, such as the deadline of a language model.
-        examples: train rows for the curation where the generator inside may not see all of them.
+        pool: train rows for the curation where the generator inside may not see all of them; 20 is the smallest
+            number in CLLM.
         checkpoints: boosting iterations.
         confidence: threshold of the mean probability of a row's own label.
         uncertainty: threshold of the aleatoric uncertainty, which is .25 at most; ``None`` takes .75 of its
             range over the rows of the first round.
     """
 
-    version: ClassVar[str | None] = "1"
+    version: ClassVar[str | None] = "2"
     requires = ("xgboost",)
     preload = ("xgboost",)
 
     generator: dict[str, Any]
-    oversample: float = 1.5
-    rounds: int = 4
-    examples: int = 100
+    oversample: float = 1.0
+    rounds: int = 8
+    pool: int = 20
     checkpoints: int = 100
     confidence: float = 0.2
     uncertainty: float | None = 0.15
 
     def __post_init__(self) -> None:
-        if self.oversample < 1 or min(self.rounds, self.examples, self.checkpoints) < 1:
-            raise UserError("oversample, rounds, examples and checkpoints are at least 1")
+        if min(self.oversample, self.rounds, self.pool, self.checkpoints) < 1:
+            raise UserError("oversample, rounds, pool and checkpoints are at least 1")
         self._inside = GeneratorSpec.parse(self.generator).build()
         self.access = max(self._inside.access, Access.EXAMPLES, key=TIERS.index)
         self.missing = self._inside.missing
@@ -102,7 +109,7 @@ class Curated(Generator):
 
     def estimate(self, view: TrainView, n: int) -> Estimate | None:
         """Of the first round."""
-        return self._inside.estimate(view.restricted(self._inside.access), math.ceil(self.oversample * n))
+        return self._inside.estimate(self._view_inside(view, 0), math.ceil(self.oversample * n))
 
     def attachments(self) -> dict[str, bytes]:
         return self._attachments
@@ -116,20 +123,26 @@ class Curated(Generator):
         if view.access in (Access.ROWS, Access.REFERENCE):
             rows = view.rows()
         else:
-            rows = view.examples(self.examples, derive(seed, "curation", "examples"), "stratified")
+            rows = view.pool(self.pool, seed).examples(self.pool, seed, prompt=False)
         self._model = LabelModel(view.schema, self.checkpoints).fit(rows, derive(seed, "curation", "model"))
-        self._inside.fit(view.restricted(self._inside.access), seed)
+        self._inside.fit(self._view_inside(view, seed), seed)
         return self
 
+    def _view_inside(self, view: TrainView, seed: int) -> TrainView:
+        """What the generator inside may see."""
+        access = self._inside.access
+        return (view.pool(self.pool, seed) if access is Access.EXAMPLES else view).restricted(access)
+
     def sample(self, n: int, seed: int) -> pd.DataFrame:
-        import numpy as np
         import pandas as pd
 
         self._counts: Counter[str] = Counter(generated=0, easy=0, ambiguous=0, unlabelled=0, discarded=0)
         self._discarded: Counter[str] = Counter()
         self._threshold = self.uncertainty
         self._attachments: dict[str, bytes] = {}
+        self._files: dict[str, bytes] = {}
         self._rounds: list[dict[str, Any]] = []
+        self._spent: dict[str, Any] = {}
         parts: list[pd.DataFrame] = []
         lacking = n
         while lacking and len(self._rounds) < self.rounds:
@@ -138,52 +151,63 @@ class Curated(Generator):
                 break
             parts.append(made[self._judge(made)].head(lacking))
             lacking -= len(parts[-1])
-        self._counts["surplus"] = int(np.sum([self._counts[k] for k in KEPT])) - (n - lacking)
+        self._counts["surplus"] = self._kept - (n - lacking)
         if not parts:
             return pd.DataFrame(columns=list(self._model.schema.names))
         return pd.concat(parts, ignore_index=True)
 
     def details(self) -> dict[str, Any]:
-        """What the generator inside says of the first round; under ``curation`` the rest, further rounds included."""
-        return (
-            self._rounds[0]
-            | self._served()
-            | {
-                "curation": {
-                    **self._counts,
-                    "discarded_by_class": dict(sorted(self._discarded.items())),
-                    "real_rows": self._model.rows,
-                    "uncertainty": self._threshold,
-                    "further_rounds": self._rounds[1:],
-                }
-            }
-        )
+        """What the generator inside says of the first round, with the cost of all rounds; the rest under ``curation``.
 
-    def _served(self) -> dict[str, Any]:
-        """Seconds of a model server over all rounds, by phase, which the runner adds to the cost."""
-        served: Counter[str] = Counter()
-        for facts in self._rounds:
-            served.update(facts.get("served_seconds", {}))
-        return {"served_seconds": dict(served)} if served else {}
+        Further rounds keep their own accounts there.
+        """
+        facts = self._rounds[0] | self._spent
+        if "tokens_per_valid_row" in facts.get("llm", {}):
+            tokens = facts["llm"]["prompt_tokens"] + facts["llm"]["completion_tokens"]
+            per_row = round(tokens / self._kept, 2) if self._kept else None
+            facts["llm"] = {**facts["llm"], "tokens_per_valid_row": per_row}
+        return facts | {
+            "curation": {
+                **self._counts,
+                "discarded_by_class": dict(sorted(self._discarded.items())),
+                "real_rows": self._model.rows,
+                "uncertainty": self._threshold,
+                "further_rounds": self._rounds[1:],
+            }
+        }
+
+    @property
+    def _kept(self) -> int:
+        """Rows that were not discarded, whether the table has room for them or not."""
+        return sum(self._counts[k] for k in ("easy", "ambiguous", "unlabelled"))
 
     def _generate(self, n: int, seed: int) -> pd.DataFrame:
         """The rows of the next round. The generator inside speaks of its last ``sample``: what it says is kept."""
         import pandas as pd
 
         turn = len(self._rounds)
+        ended = {}
         try:
-            made = self._inside.sample(n, derive(seed, "curation", str(turn)))
+            made = self._inside.sample(n, derive(seed, "curation", str(turn)) if turn else seed)
         except StoppedError:
             raise
         except UserError as error:
             if not turn:
                 raise
-            self._rounds.append({"ended": str(error)})  # the table stays short, but keeps what there is
-            return self._model.schema.canonical(pd.DataFrame(columns=list(self._model.schema.names)))
-        self._rounds.append(self._inside.details())
-        prefix = f"round{turn + 1}." if turn else ""
-        self._attachments |= {f"{prefix}{name}": content for name, content in self._inside.attachments().items()}
+            ended = {"ended": str(error)}  # the table stays short, but keeps what there is
+            made = pd.DataFrame(columns=list(self._model.schema.names))
+        self._rounds.append({**self._inside.details(), **ended})
+        self._account(turn)
         return self._model.schema.canonical(made)
+
+    def _account(self, turn: int) -> None:
+        """Add up costs and files, unless a generator that asked its model once drew more from what it had said."""
+        files = self._inside.attachments()
+        if turn and files and files == self._files:
+            return
+        self._files = files
+        self._attachments |= {(f"round{turn + 1}.{name}" if turn else name): files[name] for name in files}
+        self._spent = added(self._spent, {k: v for k, v in self._rounds[-1].items() if k in COSTS})
 
     def _judge(self, table: pd.DataFrame) -> np.ndarray:
         """Which rows to keep, shape ``(rows,)``. Without a label there is nothing to judge: such rows stay."""
@@ -207,7 +231,19 @@ class Curated(Generator):
         return good
 
 
-KEPT = ("easy", "ambiguous", "unlabelled")
+def added(a: Any, b: Any) -> Any:
+    """Two accounts as one.
+
+    Numbers are added, lists united, mappings joined entry by entry. Of what cannot be added the first stands, and
+    so does all that says which model it was.
+    """
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a | {k: added(a[k], b[k]) if k in a and k not in NO_COSTS else b[k] for k in b}
+    if isinstance(a, list) and isinstance(b, list):
+        return [*a, *(item for item in b if item not in a)]
+    if type(a) in (int, float) and type(b) in (int, float):
+        return round(a + b, 9)
+    return a
 
 
 @dataclass(eq=False)

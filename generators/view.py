@@ -6,11 +6,14 @@ import copy
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from ..benchmarks.seeds import derive
 from ..results.errors import UserError
 from .selection import Choice, choose
-from .summary import associate, summarise
+from .summary import Association, associate, summarise
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from ..benchmarks.dataset import DatasetCard, Sharing, Split
@@ -44,7 +47,8 @@ class TrainView:
         access: the tier.
         title, description, example: of the dataset's card, open to every tier; the example is no real row.
         sharing: whether rows and statistics may leave this machine: ``public`` or ``local-only``.
-        shown: numbers of the train rows that were handed out as examples, in order, for the record.
+        shown: numbers of the train rows that were handed out for a prompt, in order, repeats included.
+        learned: the same of rows that a model of the generator's own learned from, and no prompt holds.
     """
 
     def __init__(self, schema: TableSchema, split: Split, access: Access, card: DatasetCard | None = None) -> None:
@@ -55,7 +59,10 @@ class TrainView:
         self.example = dict(card.example) if card else {}
         self.sharing: Sharing = card.sharing if card else "local-only"
         self.shown: list[int] = []
+        self.learned: list[int] = []
         self._rows: pd.DataFrame | None = split.train if self._allows(Access.EXAMPLES) else None
+        self._numbers: Sequence[int] = range(len(split.train))  # of the rows that it holds
+        self._size = len(split.train)
         self._control: pd.DataFrame | None = split.control if self._allows(Access.REFERENCE) else None
         if access is Access.STATISTICS:  # taken now, because the rows are not kept
             self._statistics, self._associations = summarise(split.train, schema), associate(split.train, schema)
@@ -80,13 +87,14 @@ class TrainView:
         assert self._control is not None
         return self._control.copy()
 
-    def examples(self, k: int, seed: int, how: Choice = "random") -> pd.DataFrame:
-        """Draw ``k`` train rows without replacement and log them in ``shown``.
+    def examples(self, k: int, seed: int, how: Choice = "random", *, prompt: bool = True) -> pd.DataFrame:
+        """Draw ``k`` train rows without replacement and log them.
 
         Args:
             k: number of rows.
             seed: of the choice.
             how: ``random``, ``stratified`` by the target's classes, or ``diverse``.
+            prompt: whether they may stand in a prompt, and are logged in ``shown``; else in ``learned``.
 
         Raises:
             AccessDeniedError: below ``examples`` access.
@@ -94,8 +102,37 @@ class TrainView:
         self._require(Access.EXAMPLES)
         assert self._rows is not None
         chosen = choose(self._rows, self.schema, k, how, seed)
-        self.shown.extend(int(i) for i in chosen)
+        (self.shown if prompt else self.learned).extend(self._numbers[i] for i in chosen)
         return self._rows.iloc[chosen].reset_index(drop=True)
+
+    def pool(self, n: int, seed: int) -> TrainView:
+        """The same view of ``n`` of the train rows, as if there were no others; what it hands out is logged here, too.
+
+        Args:
+            n: number of rows, drawn stratified by the target's classes; all where there are no more.
+            seed: of the draw: the same seed gives the same rows, also from a pool of as many.
+
+        Raises:
+            AccessDeniedError: below ``examples`` access.
+        """
+        self._require(Access.EXAMPLES)
+        assert self._rows is not None
+        chosen = sorted(choose(self._rows, self.schema, n, "stratified", derive(seed, "pool")).tolist())
+        view = copy.copy(self)
+        view._rows = self._rows.iloc[chosen].reset_index(drop=True)
+        view._numbers = [self._numbers[i] for i in chosen]
+        return view
+
+    def exposure(self) -> dict[str, Any]:
+        """Which train rows were handed out one by one, and how many distinct ones of how many, for the record."""
+        if not (self.shown or self.learned):
+            return {}
+        shown, learned = set(self.shown), set(self.learned)
+        return {
+            "shown_rows": list(self.shown),
+            "learned_rows": list(self.learned),
+            "exposure": {"shown": len(shown), "only_learned": len(learned - shown), "train_rows": self._size},
+        }
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         """Summary of every column of the train rows.
@@ -110,14 +147,15 @@ class TrainView:
         self._require(Access.STATISTICS)
         return self._statistics if self._rows is None else summarise(self._rows, self.schema)
 
-    def associations(self) -> dict[tuple[str, str], float]:
+    def associations(self) -> dict[tuple[str, str], Association]:
         """Pearson correlation of every two columns over the train rows in which both are known.
 
         Ordered codes count as their ranks; a column of two codes as 1 for the target's positive class, else
         for the card's last code; one of more codes as an indicator for each, named ``column=code``.
 
         Returns:
-            Pair of names to correlation; a pair is left out where a side is constant or too rarely known.
+            Pair of names to correlation ``r`` and number of rows ``n``; a pair is left out where a side is constant
+            or too rarely known.
 
         Raises:
             AccessDeniedError: below ``statistics`` access.

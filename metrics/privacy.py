@@ -71,7 +71,7 @@ def example_copying(evaluation: Evaluation) -> list[Value]:
     """Copies of the rows that stood in the prompt, and what chance gives of them."""
     shown = np.unique(np.array(evaluation.shown, dtype=np.int64))
     if not len(shown):
-        return [Value(None, "shown", reason="no train row was shown to the generator as an example")]
+        return [Value(None, "shown", reason="no train row was shown to the generator in a prompt")]
     if shown[0] < 0 or shown[-1] >= len(evaluation.train):
         return [Value(None, "shown", reason="the shown rows are not rows of this train part")]
     keys = row_keys(evaluation)

@@ -12,10 +12,9 @@ from llm_endpoint import Endpoint
 from llm_rows import group, writes_rows
 from synthward.benchmarks.dataset import DatasetCard, Split
 from synthward.benchmarks.schema import TableSchema
-from synthward.benchmarks.seeds import derive
 from synthward.generators import Access, Generator, TrainView
 from synthward.generators.checks import check_generator, specimen
-from synthward.generators.curated import Curated, LabelModel
+from synthward.generators.curated import Curated, LabelModel, added
 from synthward.generators.spec import GeneratorSpec
 from synthward.generators.view import AccessDeniedError
 from synthward.results import errors
@@ -86,6 +85,16 @@ class Whole(Mislabelling):
     access = Access.ROWS
 
 
+class Specified(Mislabelling):
+    """As one that asks a model once and draws any number of rows from what it said."""
+
+    def attachments(self) -> dict[str, bytes]:
+        return {"transcript": b"one"}
+
+    def details(self) -> dict[str, Any]:
+        return {"llm": {"calls": 1}, "served_seconds": {"fit": 2.0}}
+
+
 class Glimpsing(Mislabelling):
     access = Access.EXAMPLES
 
@@ -115,7 +124,7 @@ def wrong(table: pd.DataFrame) -> pd.Series:
 
 
 def test_rows_with_contradicting_labels_are_discarded() -> None:
-    generator = fitted(curated())
+    generator = fitted(curated(oversample=1.5, pool=100))
     table = generator.sample(200, 2)
     assert len(table) == 200
     raw = generator._inside.sample(1000, 3)
@@ -134,16 +143,16 @@ def test_adaptive_threshold() -> None:
     """Three quarters of the range of the first round, whatever comes later."""
     train = rows(300, 9)
     train.loc[1::4, "class"] = "x"  # near the border, so that uncertainty varies
-    generator = fitted(curated(uncertainty=None, rounds=3, inside={"most": 80}), train)
+    generator = fitted(curated(uncertainty=None, rounds=3, pool=100, inside={"most": 80}), train)
     generator.sample(150, 2)
-    first = generator._inside.sample(80, derive(2, "curation", "0"))
+    first = generator._inside.sample(80, 2)
     uncertainty = generator._model.dynamics(SCHEMA.canonical(first))[1]
     assert generator.details()["curation"]["uncertainty"] == pytest.approx(0.75 * np.ptp(uncertainty))
     assert np.ptp(uncertainty) > 0.05
 
 
 def test_good_rows_stay() -> None:
-    generator = fitted(curated(inside={"wrong": False}))
+    generator = fitted(curated(pool=100, inside={"wrong": False}))
     generator.sample(200, 2)
     details = generator.details()["curation"]
     assert details["discarded"] <= 0.02 * details["generated"]
@@ -161,23 +170,23 @@ def test_more_is_generated_until_the_table_is_full_or_the_rounds_are_over() -> N
     assert short._inside.asked == [200]
     starved = fitted(curated(inside={"most": 0}))
     assert list(starved.sample(20, 2).columns) == list(SCHEMA.names)
-    assert starved._inside.asked == [30]
+    assert starved._inside.asked == [20]
 
 
 def test_every_round_leaves_its_account_and_its_files() -> None:
     generator = fitted(curated(inside={"most": 60}, rounds=3))
     generator.sample(120, 2)
     details = generator.details()
-    assert details["asked"] == generator._inside.asked[0] == 180
+    assert details["asked"] == generator._inside.asked[0] == 120
     assert [r["asked"] for r in details["curation"]["further_rounds"]] == generator._inside.asked[1:]
     assert list(generator.attachments()) == ["log", "round2.log", "round3.log"]
-    assert generator.attachments()["log"] == b"180"
+    assert generator.attachments()["log"] == b"120"
 
 
 def test_a_failure_after_the_first_round_keeps_what_there_is() -> None:
     generator = fitted(curated(inside={"fails": "UserError", "most": 60}))
     assert 20 < len(generator.sample(120, 2)) < 60
-    assert generator.details()["curation"]["further_rounds"] == [{"ended": "enough"}]
+    assert generator.details()["curation"]["further_rounds"] == [{"asked": 120, "ended": "enough"}]
     for inside in ({"fails": "UserError", "after": 0}, {"fails": "StoppedError", "after": 1, "most": 60}):
         with pytest.raises(UserError, match="enough"):
             fitted(curated(inside=inside)).sample(120, 2)
@@ -220,16 +229,22 @@ def test_odd_numbers_and_foreign_codes_are_judged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("inside", "access", "shown"),
-    [(Mislabelling, Access.EXAMPLES, 40), (Glimpsing, Access.EXAMPLES, 47), (Whole, Access.ROWS, 0)],
+    ("inside", "access", "shown", "learned"),
+    [(Mislabelling, Access.EXAMPLES, 0, 40), (Glimpsing, Access.EXAMPLES, 7, 40), (Whole, Access.ROWS, 0, 0)],
 )
-def test_every_real_row_below_rows_access_is_logged(inside: type[Generator], access: Access, shown: int) -> None:
-    generator = curated(inside, examples=40)
+def test_every_real_row_below_rows_access_is_logged(
+    inside: type[Generator], access: Access, shown: int, learned: int
+) -> None:
+    """What stood in a prompt apart from what curation alone saw, and the one is part of the other."""
+    generator = curated(inside, pool=40)
     assert generator.access is access
     view = TrainView(SCHEMA, split_of(rows(300, 9)), generator.access)
     generator.fit(view, 1)
-    assert len(view.shown) == shown
-    assert generator._model.rows == (40 if shown else 300)
+    assert (len(view.shown), len(view.learned)) == (shown, learned)
+    assert set(view.shown) <= set(view.learned)
+    assert generator._model.rows == (learned or 300)
+    exposure = {"shown": shown, "only_learned": learned - shown, "train_rows": 300}
+    assert view.exposure().get("exposure", exposure) == exposure
 
 
 def test_the_generator_inside_sees_no_more_than_it_declares() -> None:
@@ -251,7 +266,7 @@ def test_a_rare_class_is_among_the_examples() -> None:
     train = rows(300, 9)
     train["class"] = ["y"] * 2 + ["x"] * 298
     for seed in range(5):
-        generator = curated(examples=10)
+        generator = curated(pool=10)
         generator.fit(TrainView(SCHEMA, split_of(train), generator.access), seed)
         assert generator._model.rows == 10
 
@@ -300,7 +315,7 @@ def test_what_cannot_be_curated_is_said() -> None:
     assert "dgl" in str(plugin.supports(SCHEMA))
 
 
-@pytest.mark.parametrize("params", [{"oversample": 0.5}, {"rounds": 0}, {"examples": 0}])
+@pytest.mark.parametrize("params", [{"oversample": 0.5}, {"rounds": 0}, {"pool": 0}])
 def test_wrong_settings_are_refused(params: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="at least 1"):
         curated(**params)
@@ -349,8 +364,7 @@ def test_contract(inside: str) -> None:
 def test_the_language_model_inside_is_planned_for_and_can_be_asked():
     schema, split = specimen()
     with Endpoint(writes_rows(schema)) as endpoint:
-        inside = {"_target_": "synthward.generators.llm.few_shot.FewShot", "llm": group(endpoint)}
-        curated = Curated(inside, oversample=1.5)
+        curated = Curated(few_shot(endpoint), oversample=1.5)
         assert curated.language_model() is not None
         planned = curated.estimate(TrainView(schema, split, curated.access), 20)
         assert not endpoint.received
@@ -358,3 +372,125 @@ def test_the_language_model_inside_is_planned_for_and_can_be_asked():
     plain = Curated({"_target_": "synthward.generators.reference.Marginals"})
     assert plain.language_model() is None
     assert plain.estimate(TrainView(schema, split, plain.access), 20) is None
+
+
+def few_shot(endpoint: Endpoint, **more: Any) -> dict[str, Any]:
+    return {"_target_": "synthward.generators.llm.few_shot.FewShot", "llm": group(endpoint), **more}
+
+
+def test_a_pool_is_the_same_whoever_draws_it() -> None:
+    """It is as if there were no other rows; what it hands out is logged by the numbers of the train part."""
+    train = rows(200, 9)
+    view = TrainView(SCHEMA, split_of(train), Access.EXAMPLES)
+    pool = view.pool(20, 1)
+    given = pool.examples(20, 5)
+    assert len(set(view.shown)) == 20
+    pd.testing.assert_frame_equal(given, train.iloc[view.shown].reset_index(drop=True))
+    assert given["class"].value_counts().to_dict() == pytest.approx(
+        (train["class"].value_counts() / 10).to_dict(), abs=1
+    )
+    again = view.pool(30, 1).pool(30, 1).examples(30, 5)
+    pd.testing.assert_frame_equal(again, view.pool(30, 1).examples(30, 5))
+    assert sorted(view.pool(20, 2).examples(20, 5)["u"]) != sorted(given["u"])
+    assert pool.statistics()["u"]["mean"] == pytest.approx(given["u"].mean())
+    assert len(view.pool(999, 1).examples(999, 5)) == 200
+    with pytest.raises(AccessDeniedError):
+        TrainView(SCHEMA, split_of(train), Access.STATISTICS).pool(3, 0)
+
+
+def test_a_language_model_sees_no_row_beyond_the_pool() -> None:
+    schema, split = specimen()
+    seen = {}
+    for pool in (20, None):
+        with Endpoint(writes_rows(schema)) as endpoint:
+            generator = GeneratorSpec.parse(few_shot(endpoint, pool=pool)).build()
+            view = TrainView(schema, split, generator.access)
+            generator.fit(view, 1).sample(60, 2)
+            seen[pool] = view.exposure()["exposure"]
+            assert len(view.shown) == 8 * len(endpoint.bodies)
+    assert seen[20] == {"shown": 20, "only_learned": 0, "train_rows": 150}
+    assert seen[None]["shown"] > 60
+    with pytest.raises(UserError, match="at least 1"):
+        GeneratorSpec.parse(few_shot(endpoint, pool=0)).build()
+
+
+@pytest.mark.parametrize("oversample", [1.0, 2.0])
+def test_the_account_is_of_all_rounds_and_of_the_rows_kept(oversample: float) -> None:
+    schema, split = specimen()
+    with Endpoint(writes_rows(schema)) as endpoint:
+        generator = Curated(few_shot(endpoint), oversample=oversample)
+        view = TrainView(schema, split, generator.access)
+        assert len(generator.fit(view, 1).sample(60, 2)) == 60
+        calls, written = len(endpoint.bodies), sum(body.get("n", 1) for body in endpoint.bodies)
+    facts = generator.details()
+    account, curation = facts["llm"], facts["curation"]
+    assert curation["discarded"] > 0
+    assert curation["further_rounds"] or oversample > 1
+    assert account["calls"] == account["paid"]["calls"] == calls
+    assert account["prompt_tokens"] == 100 * calls
+    assert account["paid"]["tokens"] == account["prompt_tokens"] + account["completion_tokens"]
+    assert account["rows_read"] == written == curation["generated"]
+    assert account["model"] == generator._rounds[0]["llm"]["model"]
+    assert account["answered_by"] == ["test-model"]
+    spent = account["prompt_tokens"] + account["completion_tokens"]
+    assert account["tokens_per_valid_row"] == pytest.approx(spent / (written - curation["discarded"]), abs=0.01)
+    assert view.exposure()["exposure"] == {"shown": 20, "only_learned": 0, "train_rows": 150}
+
+
+def test_accounts_are_added_and_what_cannot_be_is_kept() -> None:
+    one = {
+        "model": {"draws": 4},
+        "calls": 2,
+        "cost_usd": None,
+        "paid": {"tokens": 3},
+        "dropped": ["seed"],
+        "rejects": {},
+    }
+    two = {**one, "prompt_template": "ab", "dropped": ["n", "seed"], "rejects": {"no row": 5}, "seconds": 0.5}
+    assert added({}, one) == one
+    assert added(added({}, one), two) == {
+        **two,
+        "calls": 4,
+        "paid": {"tokens": 6},
+        "dropped": ["seed", "n"],
+    }
+
+
+def test_what_a_round_without_rows_cost_is_in_the_account() -> None:
+    schema, split = specimen()
+    good = writes_rows(schema)
+    with Endpoint(lambda body, choice: good(body, choice) if len(endpoint.bodies) <= 15 else "no") as endpoint:
+        generator = Curated(few_shot(endpoint, llm=group(endpoint, concurrency=1, max_rejects=8)))
+        table = generator.fit(TrainView(schema, split, generator.access), 1).sample(60, 2)
+        calls = len(endpoint.bodies)
+    facts = generator.details()
+    assert 30 < len(table) < 60
+    assert facts["llm"]["calls"] == calls > 15
+    assert "no valid row" in facts["curation"]["further_rounds"][-1]["ended"]
+    assert facts["llm"]["rejects"] == {"no row": 8}
+
+
+def test_a_model_asked_once_for_all_rows_is_accounted_for_once() -> None:
+    generator = fitted(curated(Specified, {"most": 60}))
+    assert len(generator.sample(150, 2)) == 150
+    assert len(generator._inside.asked) > 2
+    assert generator.details()["llm"] == {"calls": 1}
+    assert generator.details()["served_seconds"] == {"fit": 2.0}
+    assert generator.attachments() == {"transcript": b"one"}
+
+
+def test_the_first_round_is_the_table_of_the_generator_inside() -> None:
+    """So that a cache serves both, and that curation alone sets them apart."""
+    schema, split = specimen()
+    with Endpoint(writes_rows(schema)) as endpoint:
+        alone = GeneratorSpec.parse(few_shot(endpoint)).build()
+        table = alone.fit(TrainView(schema, split, alone.access), 1).sample(60, 2)
+        first = list(endpoint.bodies)
+        endpoint.received.clear()
+        generator = Curated(few_shot(endpoint, pool=None))
+        kept = generator.fit(TrainView(schema, split, generator.access), 1).sample(60, 2)
+        again = endpoint.bodies[: len(first)]
+    assert sorted(map(str, again)) == sorted(map(str, first))
+    known = set(map(tuple, table.astype(str).to_numpy()))
+    stayed = sum(tuple(row) in known for row in kept.astype(str).to_numpy())
+    assert stayed == 60 - sum(r["llm"]["rows_read"] for r in generator.details()["curation"]["further_rounds"][:1])

@@ -88,11 +88,12 @@ class RowWriter(LLMGenerator):
 
     def details(self) -> dict[str, Any]:
         account, tally = self._account(), self._tally
+        tokens = account["prompt_tokens"] + account["completion_tokens"]
         account |= {
             "prompt_template": template_hash(TEMPLATE),
             "rows_read": tally.read,
             "rejects": dict(sorted(tally.rejects.items())),
-            "tokens_per_valid_row": round((account["prompt_tokens"] + account["completion_tokens"]) / tally.valid, 2),
+            "tokens_per_valid_row": round(tokens / tally.valid, 2) if tally.valid else None,
         }
         return {"llm": account | ({"ended": tally.ended} if tally.ended else {}), **self._served("sample")}
 
