@@ -46,7 +46,7 @@ def run_cell(
 
     Raises:
         StoreFullError: the disk is full.
-        StoppedError: the sweep was told to stop here; the cell has no record.
+        StoppedError: the sweep was told to stop here; what the cell lacks is found by the next run.
     """
     with store.lock(cell.id):
         record = store.recover(cell.id)
@@ -181,7 +181,8 @@ def _evaluate(
         },
     }
     measured: dict[str, list[Measurement]] = {}
-    while left := [name for name in metrics if name not in measured]:
+    stopped = ""
+    while not stopped and (left := [name for name in metrics if name not in measured]):
         with store.workspace(cell.id) as folder:
             with full_disk_is_clear(store.root):
                 ended = worker.run(
@@ -194,6 +195,9 @@ def _evaluate(
                 )
             measured |= dict(zip(left, read_measurements(folder), strict=False))
             unfinished = [name for name in left if name not in measured]
+            stopped = _outcome(folder, ended).get("stopped", "")
+            if stopped:
+                continue
             if unfinished and (folder / PHASE_NAME).exists():
                 status = ended.status if ended.status is not Status.OK else Status.CRASHED
                 reason = ended.message or "the metric ended its process"
@@ -201,11 +205,11 @@ def _evaluate(
             elif unfinished:  # it did not get as far as the first metric
                 reason = ended.message or _last_line(folder / LOG_NAME)
                 measured |= {name: [_failed(name, Status.ERROR, reason)] for name in unfinished}
-    new_cards = {get(name).card.name: get(name).card for name in metrics}
+    new_cards = {get(name).card.name: get(name).card for name in measured}
     kept = [m for m in record.measurements if m.metric not in new_cards]
-    new = [m for name in metrics for m in measured[name]]
+    new = [m for name in metrics for m in measured.get(name, ())]
     cards = {**record.cards, **new_cards}
-    return store.put(
+    record = store.put(
         record.model_copy(
             update={
                 "measurements": (*kept, *new),
@@ -214,6 +218,9 @@ def _evaluate(
             }
         )
     )
+    if stopped:
+        raise StoppedError(stopped)
+    return record
 
 
 def _cost(record: Record, phase: Phase) -> float:

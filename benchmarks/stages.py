@@ -102,8 +102,7 @@ def _generate(job: Mapping[str, Any], folder: Path, progress: _Progress) -> dict
         produced = generator.sample(job["rows"], derive(job["seed"], "generator", "sample"))
     with progress(Phase.CHECK):
         table = checked(produced, view.schema, job["rows"])
-        details = {"shown_rows": view.shown} if view.shown else {}
-        details |= json.loads(canonical_json(generator.details()))
+        details = view.exposure() | json.loads(canonical_json(generator.details()))
         attachments = _attachments(generator)
     with progress(Phase.STORE):
         write_table(table, folder / TABLE_NAME)
@@ -192,11 +191,11 @@ def read_table(path: Path, schema: TableSchema) -> pd.DataFrame:
 def evaluate(job: Mapping[str, Any], folder: Path) -> None:
     """Apply metrics one after the other, appending each result to ``measurements.jsonl`` at once.
 
-    What was measured before a kill is therefore kept.
+    What was measured before a kill is therefore kept. Where the sweep is to stop, ``outcome.json`` says so.
 
     Args:
         job: as for :func:`generate`, and ``table`` (path), ``metrics`` (names), ``costs`` and ``shown`` (train
-            rows that the generator was shown one by one).
+            rows that stood in a prompt).
         folder: the cell's work folder.
     """
     from ..metrics import get
@@ -205,7 +204,11 @@ def evaluate(job: Mapping[str, Any], folder: Path) -> None:
     with (folder / MEASUREMENTS_NAME).open("a", encoding="utf-8") as file:
         for name in job["metrics"]:
             (folder / PHASE_NAME).write_text(name)
-            measured = get(name).measure(evaluation)
+            try:
+                measured = get(name).measure(evaluation)
+            except StoppedError as error:
+                write_atomically(folder / OUTCOME_NAME, json.dumps({"stopped": str(error)}))
+                return
             file.write(json.dumps([m.model_dump(mode="json") for m in measured]) + "\n")
             file.flush()
 

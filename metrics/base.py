@@ -15,7 +15,7 @@ from importlib.metadata import entry_points
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..results.errors import UserError
+from ..results.errors import StoppedError, UserError
 from ..results.record import Direction, Family, Measurement, MetricCard, Status
 
 if TYPE_CHECKING:
@@ -135,7 +135,11 @@ class Metric:
     function: MetricFunction
 
     def measure(self, evaluation: Evaluation) -> list[Measurement]:
-        """Apply the metric. Never raises: an exception becomes a measurement with status ``error``."""
+        """Apply the metric. An exception becomes a measurement with status ``error``.
+
+        Raises:
+            StoppedError: the sweep was told to stop here, such as by its budget; nothing was measured.
+        """
         start = time.perf_counter()
         reason = _unmet(self.card.needs, evaluation)
         status = Status.UNSUPPORTED
@@ -145,6 +149,8 @@ class Metric:
                 result = self.function(evaluation)
                 values = [result] if isinstance(result, Value) else list(result)
                 values = values or [Value(None, reason="the metric gave no value")]
+            except StoppedError:
+                raise
             except Exception as error:  # a metric's failure is data, like a generator's
                 values = [Value(None, reason=f"{type(error).__name__}: {error}")]
                 status = Status.ERROR

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from command import COMMAND, environment, swept, synthward
 from conftest import CARD, small_table
-from llm_endpoint import Endpoint
+from llm_endpoint import Endpoint, fails, json_answer
 from llm_rows import writes_rows
 from synthward.benchmarks.dataset import DatasetCard
 from synthward.results.store import Store, read_record
@@ -163,6 +163,40 @@ def test_a_spent_budget_ends_the_sweep_and_a_larger_one_goes_on(folder, schema):
     assert len(list(Store(folder / "results/runs").records())) == 4
 
 
+def test_a_budget_that_ends_within_a_metric_is_no_result(folder, schema):
+    """The metric is asked for again; nothing that was measured before it is lost."""
+    make_public(folder)
+    with Endpoint(writes_rows(schema)) as endpoint:
+        overrides = asks(endpoint, "generator=llm_zero_shot", "metrics.names=[valid_rows,memorisation]")
+        stopped = synthward(folder, "sweep", *overrides, "llm.max_tokens=5000", TEST_KEY=KEY)
+        assert stopped.returncode == 1
+        assert "llm.max_tokens=5,000" in stopped.stdout + stopped.stderr
+        assert {m.metric for m in only_record(folder).measurements} == {"valid_rows"}
+        paid = len(endpoint.bodies)
+        assert paid > 12
+        swept(folder, *overrides, "llm.max_tokens=1000000", TEST_KEY=KEY)
+        assert len(endpoint.bodies) > paid
+    assert {m.metric for m in only_record(folder).measurements} == {"valid_rows", "memorisation"}
+
+
+def test_an_endpoint_that_fails_within_a_metric_is_an_error_and_no_gap(folder, schema):
+    make_public(folder)
+    with Endpoint(writes_rows(schema)) as endpoint:
+        overrides = asks(endpoint, "generator=llm_zero_shot", "metrics.names=[memorisation]", "llm.retries=0")
+        endpoint.always = lambda received: (
+            fails(500)(received)
+            if received.body["messages"][0]["role"] == "system"
+            else json_answer(endpoint.completion(received.body))
+        )
+        swept(folder, *overrides, TEST_KEY=KEY)
+        (found,) = only_record(folder).measurements
+        assert (found.status, found.value) == ("error", None)
+        assert "500" in found.reason
+        endpoint.always = None
+        swept(folder, *overrides, "retry=failed", TEST_KEY=KEY)
+    assert {m.status for m in only_record(folder).measurements} <= {"ok", "partial"}
+
+
 def test_private_rows_are_refused_before_anything_is_run(folder, schema):
     with Endpoint(writes_rows(schema)) as endpoint:
         away = endpoint.url.replace("127.0.0.1", "127.1")
@@ -236,3 +270,31 @@ def test_shown_rows_are_checked_for_copies(folder, schema):
     assert values
     assert all(value is not None and value < 0.2 for value in values)
     assert json.loads(record.to_json())["details"]["shown_rows"]
+
+
+def test_curation_goes_on_from_the_rows_of_the_generator_inside(folder, schema):
+    """From the command to the record: what was shown, what it cost, and a table that a transcript gives again."""
+    make_public(folder)
+    with Endpoint(writes_rows(schema)) as endpoint:
+        swept(folder, *asks(endpoint, "generator=llm_few_shot"), TEST_KEY=KEY)
+        inside = len(endpoint.bodies)
+        overrides = asks(endpoint, "generator=llm_curated", "metrics.names=[example_copying,tstr_auroc]")
+        swept(folder, *overrides, TEST_KEY=KEY)
+        asked = len(endpoint.bodies)
+    few, curated = sorted(Store(folder / "results/runs").records(), key=lambda r: r.generator.name, reverse=True)
+    assert (few.generator.name, curated.generator.name) == ("llm_few_shot", "llm_curated")
+    assert curated.status == few.status == "ok"
+    facts, account = curated.details["curation"], curated.details["llm"]
+    assert facts["discarded"] > 0
+    assert facts["generated"] == account["rows_read"] == 48 + facts["discarded"] + facts["surplus"]
+    assert account["calls"] == inside + account["paid"]["calls"]
+    assert account["paid"]["calls"] == asked - inside == sum(r["llm"]["calls"] for r in facts["further_rounds"])
+    exposure = {"shown": 20, "only_learned": 0, "train_rows": 48}
+    assert curated.details["exposure"] == few.details["exposure"] == exposure
+    assert set(curated.details["shown_rows"]) == set(few.details["shown_rows"])
+    assert curated.generator.access == "examples"
+    assert {m.metric: m.status for m in curated.measurements} == {"example_copying": "ok", "tstr_auroc": "ok"}
+    assert len(curated.attachments) == 1 + len(facts["further_rounds"])
+    replay = ("llm=replay", "llm.transcript=results/runs", "store=again")
+    swept(folder, "dataset=small", "metrics=none", "generator=llm_curated", *replay)
+    assert only_record(folder, "again").artifact == curated.artifact

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .client import Client
-from .exchange import Message, Reply, Request
-from .failures import DeadlineError, EndpointError
+from .exchange import Message, Request
 from .settings import LLMSettings
 
 
@@ -35,7 +34,7 @@ class Respondent:
 
         Raises:
             BudgetSpentError: the sweep's budget does not reach.
-            UserError: the endpoint cannot be used as it is configured.
+            UserError: the endpoint cannot be used as it is configured, or not all replies came.
         """
         settings = self._settings.model_copy(update={"temperature": temperature})
         client = Client(settings, sharing="public", sends="rows")
@@ -49,9 +48,5 @@ class Respondent:
             )
             for index, prompt in enumerate(prompts)
         ]
-        replies: Sequence[Reply | None]
-        try:
-            replies = client.complete(requests)
-        except (DeadlineError, EndpointError) as error:
-            replies = list(error.replies) or [None] * len(requests)
-        return [r.choices[0].text if r and r.choices and not r.choices[0].refusal else None for r in replies]
+        replies = client.complete(requests)
+        return [r.choices[0].text if r.choices and not r.choices[0].refusal else None for r in replies]
