@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...results.errors import UserError
@@ -146,41 +146,38 @@ class Client:
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + ends - time.monotonic()):
                 async with Sender(self._settings, self._learned, self._budget, self.usage, ends) as sender:
-                    queue = iter(pending)
-                    async with asyncio.TaskGroup() as workers:
-                        for _ in range(min(sender.concurrency, len(pending))):
-                            workers.create_task(self._work(sender, queue))
+                    await self._all(sender, pending)
         except TimeoutError:
             raise deadline(self._settings) from None
         if sender.stopped:
             raise sender.stopped
 
-    async def _work(self, sender: Sender, queue: Iterator[Request]) -> None:
-        for request in queue:
-            if sender.stopped:
-                return
-            await self._answer(sender, request)
+    async def _all(self, sender: Sender, requests: Sequence[Request]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for request in requests:
+                group.create_task(self._answer(sender, request))
 
     async def _answer(self, sender: Sender, request: Request) -> None:
+        """Answer a request: whole, or if the endpoint gives one choice at a time, draw by draw."""
         try:
-            async with self._cache.lock(request.key) if self._cache else contextlib.nullcontext():
-                if self._recall(request):  # another worker may have paid for it meanwhile
+            # The slot is free again when the reply is on disk: what a kill can lose is bounded, too.
+            async with sender.slots, self._cache.lock(request.key) if self._cache else contextlib.nullcontext():
+                if sender.stopped or self._recall(request):  # another worker may have paid for it meanwhile
                     return
                 reply = await sender.reply(request)
-                if reply is None:
-                    await self._draw(sender, request)
-                else:
+                if reply is not None:
                     await self._keep(request, reply)
+                    return
         except UserError as error:
             sender.stop(error)
+            return
+        await self._draw(sender, request)
 
     async def _draw(self, sender: Sender, request: Request) -> None:
-        """Answer a request draw by draw, each kept as it comes; the reply is what came, should they not all come."""
+        """Answer a request by its single draws; what came of them is the reply, even if not all did."""
         draws = request.single_draws()
         try:
-            async with asyncio.TaskGroup() as group:
-                for draw in draws:
-                    group.create_task(self._answer(sender, draw))
+            await self._all(sender, draws)
         finally:
             came = [self._known.pop(draw.key).reply for draw in draws if draw.key in self._known]
             if came:
