@@ -21,7 +21,7 @@ from ...results.errors import StoppedError
 from ...results.record import Frozen
 from ...results.store import full_disk_is_clear, write_atomically
 from . import endpoints, failures, replies, transport
-from .budget import Budget, estimate
+from .budget import Budget, at_most
 from .cache import locked
 from .exchange import Reply, Request, Usage
 from .failures import EndpointError, Secrets
@@ -118,7 +118,7 @@ class Batches:
             if keys & {r.key for r in batch.requests}:
                 return batch if batch.id else await self._create(sdk, batch)
         first = missing[: sum(1 for _ in self._fitting(missing))]
-        ticket = await self._budget.reserve(estimate(first))
+        ticket = await self._budget.reserve(sum((at_most(endpoints.body(self._settings, r)) for r in first), Usage()))
         batch = Submitted(ticket=ticket, requests=tuple(first))
         self._write(batch)  # before it is sent: should we be killed meanwhile, the next run looks for it
         return await self._create(sdk, batch, anew=True)

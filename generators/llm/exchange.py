@@ -87,6 +87,12 @@ class Usage(Frozen):
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
 
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+        )
+
 
 class Reply(Frozen):
     """The answer to a request, as it is cached and replayed.
@@ -122,10 +128,7 @@ class Exchange(Frozen):
         reply = Reply(
             key=request.key,
             choices=tuple(choice for part in parts for choice in part.choices),
-            usage=Usage(
-                prompt_tokens=sum(part.usage.prompt_tokens for part in parts),
-                completion_tokens=sum(part.usage.completion_tokens for part in parts),
-            ),
+            usage=sum((part.usage for part in parts), Usage()),
             seconds=max(part.seconds for part in parts),
             processor_seconds=sum(part.processor_seconds for part in parts),
             dropped=tuple(sorted({name for part in parts for name in part.dropped})),

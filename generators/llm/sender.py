@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ...results.errors import UserError
 from . import endpoints, failures, replies, transport
-from .budget import Budget, Spending, estimate, tokens_of
+from .budget import Budget, Spending, at_most, tokens_of
 from .exchange import Choice, Reply, Request, Usage
 from .failures import DeadlineError, EndpointError, Failure, Secrets
 from .settings import LLMSettings
@@ -49,15 +49,12 @@ class Sender:
         budget: of the sweep.
         usage: of the client; attempts are counted here, paid replies where they are kept.
         ends: monotonic time at which the cell's requests end; a pause that would last longer is not begun.
-
-    Attributes:
-        slots: one for each request that may be under way.
     """
 
     def __init__(self, settings: LLMSettings, learned: Learned, budget: Budget, usage: Spending, ends: float) -> None:
         self._settings, self._learned, self._budget, self._usage, self._ends = settings, learned, budget, usage, ends
-        one_by_one = settings.endpoint == "embedded" and settings.exact
-        self.slots = asyncio.Semaphore(1 if one_by_one else settings.concurrency)
+        self.concurrency = 1 if settings.endpoint == "embedded" and settings.exact else settings.concurrency
+        self._slots = asyncio.Semaphore(self.concurrency)
         self._reason: UserError | None = None
         self._stopped = asyncio.Event()
         self._quiet_until = 0.0
@@ -84,7 +81,7 @@ class Sender:
         self._stopped.set()
 
     async def reply(self, request: Request) -> Reply | None:
-        """Ask for the reply to a request, as many times as it may take; within a slot.
+        """Ask for the reply to a request, as many times as it may take.
 
         Returns:
             ``None`` if it is for several draws and the endpoint gives one at a time.
@@ -96,12 +93,13 @@ class Sender:
         """
         attempts = 0
         while True:
-            await self._pause()
-            if request.draws > 1 and not self._takes_draws:
-                return None
-            sent = endpoints.body(self._settings, request, self._learned.dropped)
-            async with self._turn():
-                outcome = await self._paid_attempt(request, sent)
+            async with self._slots:
+                await self._pause()  # here, as what was told to others while this one queued holds for it, too
+                if request.draws > 1 and not self._takes_draws:
+                    return None
+                sent = endpoints.body(self._settings, request, self._learned.dropped)
+                async with self._turn():
+                    outcome = await self._paid_attempt(request, sent)
             if isinstance(outcome, Reply):
                 return outcome.model_copy(update={"dropped": tuple(sorted(self._learned.dropped))})
             if field := endpoints.refused_field(outcome, sent):
@@ -128,17 +126,19 @@ class Sender:
 
     async def _paid_attempt(self, request: Request, sent: dict[str, Any]) -> Reply | Failure:
         """One attempt, reserved in the budget and settled by what came of it."""
-        expected = estimate([request])
-        ticket = await self._budget.reserve(expected)
-        used, lost = expected, expected.total  # an interrupted attempt may have been billed
+        bound = at_most(sent)
+        ticket = await self._budget.reserve(bound)
+        used: Usage | None = None
+        lost = bound.total  # an interrupted attempt may have been billed
         try:
             start, served = time.monotonic(), self._served_seconds()
             outcome = self._read(request, await self._attempt(sent))
             if isinstance(outcome, Reply):
                 self._usage.statuses["200"] += 1
                 took = {"seconds": time.monotonic() - start, "processor_seconds": self._served_seconds() - served}
-                used, lost = await self._used(request, outcome), 0
-                return outcome.model_copy(update={"usage": used, **took})
+                usage = await self._used(request, outcome)
+                used, lost = usage if outcome.usage.total else None, 0
+                return outcome.model_copy(update={"usage": usage, **took})
             self._usage.statuses[outcome.kind or str(outcome.status)] += 1
             if not outcome.paid:
                 used, lost = Usage(), 0

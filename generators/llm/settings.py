@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ...results.errors import UserError
 from ...results.record import Frozen
@@ -55,8 +56,8 @@ class LLMSettings(Frozen):
         transcript: file or folder of transcripts to replay.
         batch: whether requests go through the endpoint's batch API.
         batch_poll_seconds: pause between looks at a batch.
-        max_tokens, max_cost_usd: budget of the whole sweep; ``None`` sets none.
-        ledger: file in which the sweep's spending is added up.
+        max_tokens, max_cost_usd: what a store may spend on this model in all; ``None`` sets no limit.
+        ledger: file in which a store's spending is added up, model by model.
         price: of the model, also given as a table by model name; ``None`` if unknown.
         threads, slots, context: of the embedded runtime.
         tokens_per_second, prompt_tokens_per_second: expected speeds of writing and of reading, for the plan.
@@ -111,6 +112,33 @@ class LLMSettings(Frozen):
             if first["type"] == "extra_forbidden":
                 raise UserError(f"there is no option {place}; there are {', '.join(cls.model_fields)}") from None
             raise UserError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
+
+    # The messages quote nothing: what is refused may be a key.
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_address(cls, url: str | None) -> str | None:
+        if not url:
+            return url
+        try:
+            parts = urlsplit(url)
+            sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            sound = False
+        if not sound:
+            raise ValueError("is no address of the form http://host:port/v1")
+        if "@" in parts.netloc:
+            raise ValueError("holds a name or password: keep it in a variable and name that with llm.key_env=")
+        if parts.query or parts.fragment:
+            raise ValueError("ends in a query: give its parts as llm.query.NAME=, and a key by llm.key_env=")
+        return url
+
+    @field_validator("key_env")
+    @classmethod
+    def _is_variable(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError("is the name of the variable that holds the key, never the key itself")
+        return name
 
     @model_validator(mode="before")
     @classmethod
