@@ -49,12 +49,15 @@ class Sender:
         budget: of the sweep.
         usage: of the client; attempts are counted here, paid replies where they are kept.
         ends: monotonic time at which the cell's requests end; a pause that would last longer is not begun.
+
+    Attributes:
+        slots: one for each request that may be under way.
     """
 
     def __init__(self, settings: LLMSettings, learned: Learned, budget: Budget, usage: Spending, ends: float) -> None:
         self._settings, self._learned, self._budget, self._usage, self._ends = settings, learned, budget, usage, ends
-        self.concurrency = 1 if settings.endpoint == "embedded" and settings.exact else settings.concurrency
-        self._slots = asyncio.Semaphore(self.concurrency)
+        one_by_one = settings.endpoint == "embedded" and settings.exact
+        self.slots = asyncio.Semaphore(1 if one_by_one else settings.concurrency)
         self._reason: UserError | None = None
         self._stopped = asyncio.Event()
         self._quiet_until = 0.0
@@ -81,7 +84,7 @@ class Sender:
         self._stopped.set()
 
     async def reply(self, request: Request) -> Reply | None:
-        """Ask for the reply to a request, as many times as it may take.
+        """Ask for the reply to a request, as many times as it may take; within a slot.
 
         Returns:
             ``None`` if it is for several draws and the endpoint gives one at a time.
@@ -93,13 +96,12 @@ class Sender:
         """
         attempts = 0
         while True:
-            async with self._slots:
-                await self._pause()  # here, as what was told to others while this one queued holds for it, too
-                if request.draws > 1 and not self._takes_draws:
-                    return None
-                sent = endpoints.body(self._settings, request, self._learned.dropped)
-                async with self._turn():
-                    outcome = await self._paid_attempt(request, sent)
+            await self._pause()
+            if request.draws > 1 and not self._takes_draws:
+                return None
+            sent = endpoints.body(self._settings, request, self._learned.dropped)
+            async with self._turn():
+                outcome = await self._paid_attempt(request, sent)
             if isinstance(outcome, Reply):
                 return outcome.model_copy(update={"dropped": tuple(sorted(self._learned.dropped))})
             if field := endpoints.refused_field(outcome, sent):
