@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..results.errors import UserError
 from ..results.record import USABLE, canonical_json
-from .naming import dataset_labels, generator_key, generator_labels, plain
+from .naming import dataset_labels, generator_key, generator_labels, language_models, model_labels, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE = 300
 COLUMNS = [
-    *("id", "section", "dataset", "generator", "access", "split_seed", "seed", "cell_status", "phase", "message"),
-    *("metric", "version", "variant", "value", "status", "reason", "card"),
+    *("id", "section", "dataset", "sharing", "generator", "model", "access", "split_seed", "seed"),
+    *("cell_status", "phase", "message"),
+    *("metric", "version", "variant", "value", "status", "reason", "card", "measurement"),
 ]
 
 
@@ -30,19 +31,22 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
     Where two records are of the same cell, the later one in the iteration stands.
 
     Returns:
-        Columns ``id``, ``section`` (canonical JSON of track and protocol), ``dataset`` and
-        ``generator`` (labels), ``access``, ``split_seed``, ``seed``, ``cell_status``, ``phase``,
-        ``message``, and of the measurement ``metric``, ``version``, ``variant``, ``value`` (NaN unless
-        usable), ``status``, ``reason``, ``card``.
+        Columns ``id``, ``section`` (canonical JSON of track and protocol), ``dataset`` (label),
+        ``sharing``, ``generator`` (label), ``model`` (label of its language model, or empty),
+        ``access``, ``split_seed``, ``seed``, ``cell_status``, ``phase``, ``message``, and of the
+        measurement ``metric``, ``version``, ``variant``, ``value`` (NaN unless usable), ``status``,
+        ``reason``, ``card``, ``measurement`` (itself, with its interval and breakdown).
     """
     kept = one_per_cell(records)
-    generators = generator_labels(kept)
-    datasets = dataset_labels(kept)
+    generators, datasets, models = generator_labels(kept), dataset_labels(kept), language_models(kept)
+    names = model_labels(models.values())
+    named = {key: names[model] for key, model in models.items()}
     rows: list[tuple[Any, ...]] = []
     for record in kept:
+        key = generator_key(record.generator)
         cell = (
-            *(record.id, section_key(record), datasets[record.dataset.fingerprint]),
-            *(generators[generator_key(record.generator)], record.generator.access, *repeat(record)),
+            *(record.id, section_key(record), datasets[record.dataset.fingerprint], record.dataset.sharing),
+            *(generators[key], named.get(key, ""), record.generator.access, *repeat(record)),
             *(str(record.status), str(record.phase), plain(record.message, MAX_MESSAGE)),
         )
         for m in record.measurements:
@@ -58,10 +62,11 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
                     str(m.status),
                     plain(m.reason, MAX_MESSAGE),
                     record.cards.get(m.metric),
+                    m,
                 )
             )
         if not record.measurements:
-            rows.append((*cell, "", 0, "", math.nan, "", "", None))
+            rows.append((*cell, "", 0, "", math.nan, "", "", None, None))
     return pd.DataFrame(rows, columns=COLUMNS).astype({"value": float})
 
 

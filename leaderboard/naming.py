@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..results.record import canonical_json, sha256_json
@@ -21,6 +22,21 @@ TIERS = {
     "reference": "reference",
 }
 BY_MODEL = " · "  # between a generator and its language model
+
+
+@dataclass(frozen=True, order=True)
+class LanguageModel:
+    """The language model behind a generator.
+
+    Attributes:
+        name: by which its endpoint knows it.
+        endpoint: its kind; ``embedded`` is the one that needs no other server and no key.
+        digest: SHA-256 of the model's file, where the records say it.
+    """
+
+    name: str
+    endpoint: str = ""
+    digest: str = ""
 
 
 def printable(text: str) -> str:
@@ -59,8 +75,10 @@ def generator_labels(records: Iterable[Record]) -> dict[str, str]:
 
     One behind which a language model stands is named with the model.
     """
-    facts = {generator_key(r.generator): r.generator for r in records}
-    return _distinguish({key: (_with_model(f), {**_flat(f.params), "version": f.version}) for key, f in facts.items()})
+    given = list(records)
+    facts, models = {generator_key(r.generator): r.generator for r in given}, language_models(given)
+    names = {key: f"{f.name}{BY_MODEL}{models[key].name}" if key in models else f.name for key, f in facts.items()}
+    return _distinguish({key: (names[key], {**_flat(f.params), "version": f.version}) for key, f in facts.items()})
 
 
 def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -71,18 +89,38 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _with_model(facts: GeneratorFacts) -> str:
-    model = language_model(facts.params)
-    return f"{facts.name}{BY_MODEL}{model}" if model else facts.name
+def language_models(records: Iterable[Record]) -> dict[str, LanguageModel]:
+    """By :func:`generator_key` the language model behind every generator that has one.
+
+    The settings name it, or those of the generator that is wrapped. Where it is no setting, as of a generator that
+    trains one model of its own, the details of the records do.
+    """
+    named: dict[str, set[LanguageModel]] = defaultdict(set)
+    for record in records:
+        account = record.details.get("llm")
+        stated = account.get("model") if isinstance(account, dict) else None
+        if model := _model_in(record.generator.params) or _model(stated):
+            named[generator_key(record.generator)].add(model)
+    return {key: min(models) for key, models in named.items()}
 
 
-def language_model(params: Any) -> str:
-    """Name of the language model in a generator's settings, or in those of the generator that it wraps."""
+def model_labels(models: Iterable[LanguageModel]) -> dict[LanguageModel, str]:
+    """Label of every language model: its name, and the endpoint or the digest where namesakes differ."""
+    facts = {canonical_json(asdict(model)): model for model in models}
+    labels = _distinguish({key: (m.name, {"endpoint": m.endpoint, "digest": m.digest}) for key, m in facts.items()})
+    return {facts[key]: label for key, label in labels.items()}
+
+
+def _model_in(params: Any) -> LanguageModel | None:
     if not isinstance(params, dict):
-        return ""
-    llm = params.get("llm")
-    named = llm.get("model") if isinstance(llm, dict) else None
-    return named if isinstance(named, str) else language_model(params.get("generator"))
+        return None
+    return _model(params.get("llm")) or _model_in(params.get("generator"))
+
+
+def _model(stated: Any) -> LanguageModel | None:
+    if not isinstance(stated, dict) or not isinstance(stated.get("model"), str) or not stated["model"]:
+        return None
+    return LanguageModel(stated["model"], *(str(stated.get(field) or "") for field in ("endpoint", "digest")))
 
 
 def dataset_labels(records: Iterable[Record]) -> dict[str, str]:
