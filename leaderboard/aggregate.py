@@ -11,7 +11,8 @@ The rules, which the page states too:
   compared on that metric;
 * a metric is shown by the card and the variant that most records carry: values by another card, outside
   the card's bounds or too large to average are left out and listed;
-* seeds are averaged within a dataset first, so that every dataset weighs the same.
+* seeds are averaged within a dataset first, so that every dataset weighs the same;
+* what a language model knows of a table by heart is a fact of the two, told apart from the scores.
 """
 
 from __future__ import annotations
@@ -27,9 +28,12 @@ from ..results.record import USABLE, Family, Status, canonical_json
 from . import bootstrap
 from .board import Board, Column, DatasetTable, Kind, Mark, Row, Score, Section
 from .cards import headline_variants, judged, shown_cards
+from .cited import load_cited
+from .contamination import METRIC as MEMORISATION
+from .contamination import TESTS, by_generator, contamination, counted
 from .failures import failures, holes
 from .frame import MAX_MESSAGE, by_section, frame, one_per_cell, protocol, unfit
-from .naming import is_reference, plain, tier_order
+from .naming import is_reference, language_models, plain, tier_order
 from .software import software
 from .text import plural
 
@@ -84,6 +88,7 @@ def summarise(records: Iterable[Record], *, draws: int = DRAWS, seed: int = 0) -
         seed=seed,
         left_out=left_out,
         software=software(kept),
+        cited=load_cited(),
     )
 
 
@@ -107,6 +112,8 @@ class _Builder:
         self.rival = np.array([not is_reference(f) for f in self.facts])
         self.counted = self._counted()
         self.complete = self.rival & self.done[:, self.counted].all(axis=1)
+        self.contamination = contamination(self.values)
+        self.memorised = by_generator(self.values, self.contamination)
 
     def section(self) -> Section:
         columns, scores = [], []
@@ -118,6 +125,7 @@ class _Builder:
             columns.append(column)
             scores.append(by_row)
         first = next(iter(self.records.values()))
+        models = language_models(self.records.values())
         rows = [
             self._row(g, {c.card.name: s[g] for c, s in zip(columns, scores, strict=True)})
             for g in range(len(self.generators))
@@ -134,6 +142,9 @@ class _Builder:
             datasets=self._datasets(values),
             failures=failures(self.values),
             holes=holes(self.values),
+            contamination=self.contamination,
+            memory_card=self.cards.get(MEMORISATION),
+            embedded=tuple(sorted({m.name for m in models.values() if m.endpoint == "embedded"})),
         )
 
     def _grid(self, part: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -151,7 +162,8 @@ class _Builder:
 
     def _headlines(self) -> list[tuple[str, MetricCard, str]]:
         """Name, card and headline variant of every metric with a value, family by family."""
-        shown = [(name, self.cards[name], variant) for name, variant in headline_variants(self.values).items()]
+        headlines = headline_variants(self.values).items()
+        shown = [(n, self.cards[n], v) for n, v in headlines if not (n == MEMORISATION and v in TESTS)]
         return sorted(shown, key=lambda s: FAMILIES.index(s[1].family))
 
     def _choose(self, metric: str, variant: str) -> pd.DataFrame:
@@ -218,7 +230,9 @@ class _Builder:
     def _row(self, g: int, scores: dict[str, Score]) -> Row:
         kind: Kind = "complete" if self.complete[g] else "incomplete" if self.rival[g] else "reference"
         k, partial = (int(grid[g, self.counted].sum()) for grid in (self.done, self.partial))
-        return Row(self.generators[g], self.facts[g], kind, k, int(self.counted.sum()), partial, scores)
+        label = self.generators[g]
+        memory = counted(self.memorised[label].values()) if label in self.memorised else None
+        return Row(label, self.facts[g], kind, k, int(self.counted.sum()), partial, scores, memory)
 
     def _datasets(self, values: dict[str, Floats]) -> tuple[DatasetTable, ...]:
         """Tables by dataset, of all cells, those included that count for nothing above.
@@ -236,9 +250,9 @@ class _Builder:
                 for generator, seeds in zip(self.generators, grid[:, here], strict=True):
                     if not np.isnan(seeds).all():
                         means[generator][metric] = float(np.nanmean(seeds))
-            tables.append(
-                DatasetTable(str(label), record.dataset, record.rows_requested, int(here.sum()), outcomes, means)
-            )
+            known = {g: self.memorised[g][str(label)] for g in outcomes if g in self.memorised}
+            repeats, asked = int(here.sum()), record.rows_requested
+            tables.append(DatasetTable(str(label), record.dataset, asked, repeats, outcomes, means, known))
         return tuple(tables)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..results.record import DatasetFacts, GeneratorFacts, MetricCard
+from .cited import CitedTable
 
 Mark = Literal["", "best", "tied"]
 Kind = Literal["complete", "incomplete", "reference"]
@@ -61,6 +62,67 @@ class Column:
 
 
 @dataclass(frozen=True)
+class MemoryTest:
+    """One test of what a language model knows of a table by heart.
+
+    Attributes:
+        value: share of requests that were met; ``None`` without one.
+        low, high: its 95 % interval.
+        n: number of requests that were answered.
+        baseline: share that is met without any memory of the table.
+        distinct: share of distinct values in the column that was asked for, where a test asks for one.
+        status, reason: why there is no value, or not the whole of it.
+        dissent: number of cells whose records say otherwise.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    baseline: float | None = None
+    distinct: float | None = None
+    status: str = ""
+    reason: str = ""
+    dissent: int = 0
+
+    @property
+    def memorised(self) -> bool | None:
+        """Whether the interval, or a value without one, lies above the baseline; ``None`` where that is not known."""
+        low = self.value if self.low is None else self.low
+        return None if low is None or self.baseline is None else low > self.baseline
+
+
+@dataclass(frozen=True)
+class Contamination:
+    """What a language model knows of a table by heart.
+
+    Attributes:
+        model: its label.
+        dataset: its label.
+        tests: by name, every test.
+    """
+
+    model: str
+    dataset: str
+    tests: dict[str, MemoryTest]
+
+    @property
+    def memorised(self) -> bool | None:
+        """Whether any test says so; ``None`` where none says anything."""
+        said = [test.memorised for test in self.tests.values() if test.memorised is not None]
+        return any(said) if said else None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of the tables that a generator ran on: how many its language model knows by heart, and how many were tested."""
+
+    memorised: int
+    tested: int
+    tables: int
+
+
+@dataclass(frozen=True)
 class Row:
     """One generator at one setting.
 
@@ -71,6 +133,7 @@ class Row:
         k, n: cells with a table, and cells that count.
         partial: how many of the ``k`` hold fewer rows than asked.
         scores: by metric name, aligned with the section's columns.
+        memory: what its language model knows by heart, where one stands behind it.
     """
 
     label: str
@@ -80,6 +143,7 @@ class Row:
     n: int
     partial: int
     scores: dict[str, Score]
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +157,8 @@ class DatasetTable:
         repeats: number of seeds, of split and generator, that any generator was tried with.
         outcomes: by generator label, how its cells ended, such as ``{"ok": 2, "timeout": 1}``.
         means: by generator label and metric name.
+        memorised: by generator label, whether its language model knows the table by heart; ``None`` where
+            that was not tested.
     """
 
     label: str
@@ -101,6 +167,7 @@ class DatasetTable:
     repeats: int
     outcomes: dict[str, dict[str, int]]
     means: dict[str, dict[str, float]]
+    memorised: dict[str, bool | None]
 
 
 @dataclass(frozen=True)
@@ -140,6 +207,9 @@ class Section:
         columns, rows, datasets: the tables.
         failures: cells without a table.
         holes: values missing from cells that have a table, or ruled out by their metric's card.
+        contamination: what every language model knows of every table that a generator asked it for.
+        memory_card: of the metric behind it, if any record carries one.
+        embedded: names of the embedded language models that wrote rows.
     """
 
     name: str
@@ -153,6 +223,9 @@ class Section:
     datasets: tuple[DatasetTable, ...]
     failures: tuple[Failure, ...]
     holes: tuple[Failure, ...]
+    contamination: tuple[Contamination, ...]
+    memory_card: MetricCard | None
+    embedded: tuple[str, ...]
 
     def of_kind(self, kind: Kind) -> list[Row]:
         """The rows of one kind, in order."""
@@ -181,6 +254,7 @@ class Board:
         draws, seed: of the bootstrap.
         left_out: why each record is left out that cannot be shown beside others.
         software: package to the versions that the records name.
+        cited: figures from papers, which are compared with nothing.
     """
 
     sections: tuple[Section, ...]
@@ -193,3 +267,4 @@ class Board:
     seed: int
     left_out: tuple[str, ...] = ()
     software: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    cited: tuple[CitedTable, ...] = ()

@@ -9,7 +9,8 @@ from . import text
 from .naming import may_see, plain
 
 if TYPE_CHECKING:
-    from .board import Board, Column, Row, Score, Section
+    from .board import Board, Column, MemoryTest, Row, Score, Section
+    from .cited import CitedTable
 
 NOTE = (
     "Mean over datasets [95 % interval]; **best**; (tied): not told from the best; italics: reference rows; "
@@ -19,7 +20,8 @@ NOTE = (
 
 def render(board: Board) -> str:
     """Render a board as Markdown, with every metric."""
-    return _render(board, [_section(section, board.draws) for section in board.sections])
+    sections = [_section(section, board.draws) for section in board.sections]
+    return _render(board, [*sections, f"### {text.CITED}\n", *map(_cited, board.cited)])
 
 
 def render_summary(board: Board) -> str:
@@ -28,7 +30,12 @@ def render_summary(board: Board) -> str:
         "\n".join([*_opening(section, board.draws), *_table(section, section.leading()), ""])
         for section in board.sections
     ]
-    return _render(board, sections)
+    memory = (
+        [f"Memorised: {_escape(text.MEMORY_NOTE)}\n"]
+        if any(section.contamination for section in board.sections)
+        else []
+    )
+    return _render(board, [*sections, *memory, f"{_escape(text.cited(board))}\n"])
 
 
 def _render(board: Board, parts: list[str]) -> str:
@@ -41,6 +48,9 @@ def _section(section: Section, draws: int) -> str:
     for family in dict.fromkeys(column.card.family for column in section.columns):
         columns = [column for column in section.columns if column.card.family == family]
         lines += [f"**{family.capitalize()}**", "", *_table(section, columns), ""]
+    if section.contamination:
+        rule = _escape(f"{text.MEMORY_RULE} {text.MEMORY_CAVEAT}")
+        lines += ["**What the language models know by heart**", "", *_contamination(section), "", rule, ""]
     if section.failures:
         failed = sum(f.count for f in section.failures)
         lines += [f"{text.plural(failed, 'cell')} gave no table; the page lists them with their messages.", ""]
@@ -49,20 +59,45 @@ def _section(section: Section, draws: int) -> str:
 
 def _opening(section: Section, draws: int) -> list[str]:
     title = f"Protocol {_escape(section.name)}" if section.name else "Results"
-    return [f"### {title}", "", f"{_escape(text.protocol(section))}. {text.basis(section, draws)}", ""]
+    embedded = [_escape(text.embedded(section)), ""] if section.embedded else []
+    return [f"### {title}", "", f"{_escape(text.protocol(section))}. {text.basis(section, draws)}", "", *embedded]
+
+
+def _contamination(section: Section) -> list[str]:
+    tests = list(section.contamination[0].tests)
+    heads = ["Language model", "Table", *(_escape(test.replace("_", " ")) for test in tests)]
+    rows = [[c.model, c.dataset, *map(_share, c.tests.values())] for c in section.contamination]
+    return [_line(heads), _line(["---"] * len(heads)), *(_line([_escape(cell) for cell in row]) for row in rows)]
+
+
+def _share(test: MemoryTest) -> str:
+    if test.value is None:
+        return f"{test.status}: {test.reason}" if test.reason else test.status
+    parts = [text.number(test.value), "above" * bool(test.memorised), text.bounds(test), text.memory_basis(test)]
+    return " ".join(filter(None, parts))
+
+
+def _cited(table: CitedTable) -> str:
+    opening = f"{table.system}, on {table.dataset}. Cited from {table.source.full}; {table.place}. {table.note}"
+    heads = [_escape(head) for head in ("Metric", *table.models)]
+    rows = [_line([_escape(cell) for cell in (figure.metric, *figure.values)]) for figure in table.figures]
+    lines = [_escape(opening), "", _line(heads), _line(["---"] + ["---:"] * len(table.models)), *rows, ""]
+    return "\n".join(lines)
 
 
 def _table(section: Section, columns: list[Column]) -> list[str]:
-    heads = ["Generator", "May see", "Coverage", *(_escape(text.heading(c)) for c in columns)]
-    rows = [_row(row, columns) for row in section.rows]
-    return [_line(heads), _line(["---"] * 3 + ["---:"] * len(columns)), *rows]
+    facts = ["Generator", "May see", "Coverage", *["Memorised"] * bool(section.contamination)]
+    rows = [_row(row, columns, memory=bool(section.contamination)) for row in section.rows]
+    heads = [*facts, *(_escape(text.heading(c)) for c in columns)]
+    return [_line(heads), _line(["---"] * len(facts) + ["---:"] * len(columns)), *rows]
 
 
-def _row(row: Row, columns: list[Column]) -> str:
+def _row(row: Row, columns: list[Column], *, memory: bool) -> str:
     label = _escape(row.label)
     name = {"complete": label, "reference": f"*{label}*", "incomplete": f"{label} (incomplete)"}[row.kind]
     cells = [_score(row.scores[c.card.name], row) for c in columns]
-    return _line([name, _escape(may_see(row.facts)), f"{row.k}/{row.n}", *cells])
+    memorised = [text.memory(row.memory) if row.memory else text.NONE] * memory
+    return _line([name, _escape(may_see(row.facts)), f"{row.k}/{row.n}", *memorised, *cells])
 
 
 def _score(score: Score, row: Row) -> str:

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from . import text
+from .contamination import counted
 from .naming import may_see, printable
 
 if TYPE_CHECKING:
@@ -37,7 +38,14 @@ def render(board: Board) -> str:
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.globals |= {"text": text, "may_see": may_see, "kinds": KINDS, "families": families, "bar": bar}
+    environment.globals |= {
+        "text": text,
+        "may_see": may_see,
+        "kinds": KINDS,
+        "families": families,
+        "bar": bar,
+        "counted": counted,
+    }
     environment.filters["breakable"] = breakable
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True)
     style = environment.get_template("style.css.j2").render()

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import text
+from .contamination import counted
 from .naming import BY_MODEL, plain
 
 if TYPE_CHECKING:
@@ -33,7 +34,19 @@ def _notes(section: Section, draws: int) -> Text:
         notes.append("Rows at the end lack cells and are not compared.")
     if section.failures:
         notes.append(f"{text.plural(sum(f.count for f in section.failures), 'cell')} failed: see the page.")
-    return Text(" ".join(notes) + "\n", style="italic")
+    lines = [" ".join(notes), *_memorised(section), *filter(None, [plain(text.embedded(section))])]
+    return Text("\n".join(lines) + "\n", style="italic")
+
+
+def _memorised(section: Section) -> list[str]:
+    """One line a model: how many tables it knows by heart, and which."""
+    lines = []
+    for model in dict.fromkeys(c.model for c in section.contamination):
+        own = {c.dataset: c.memorised for c in section.contamination if c.model == model}
+        names = ", ".join(dataset for dataset, memorised in own.items() if memorised)
+        which = f" ({names})" if names else ""
+        lines.append(plain(f"Memorised by {model}: {text.memory(counted(own.values()))}{which}."))
+    return lines
 
 
 def _table(section: Section) -> Table:

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from .naming import plain
+
 if TYPE_CHECKING:
-    from .board import Board, Column, Row, Score, Section
+    from .board import Board, Column, Memory, MemoryTest, Row, Score, Section
 
 NONE = "–"
 SIGNS = {"max": "↑", "min": "↓", "target": "◎"}
 # The least number of datasets at which agreement in sign on all of them is significant at 5 %, two-sided: 2 / 2**6.
 FEW_DATASETS = 6
 FIRST_REASONS = 3
+
+MEMORY = {True: "memorised", False: "no sign of memory", None: "memory not tested"}
+MEMORY_RULE = (
+    "A language model counts as having memorised a table if the lower end of the 95 % interval of any of four tests "
+    "lies above its baseline, the share of requests that is met without any memory of the table: the commonest answer, "
+    "or the row before. No correction is made for the number of tests."
+)
+MEMORY_CAVEAT = (
+    "What was asked about is the prepared table, written as CSV, and not the publisher's file: a model that knows the "
+    "file with columns that the preparation leaves out, in another order or format, is found out less often. No sign "
+    "of memory is no proof that there is none."
+)
+MEMORY_NOTE = (
+    "how many of the tables tested the language model was found to know by heart (in any of four tests the lower end "
+    "of the interval is above what is reached without memory). It was asked about the prepared tables, not the "
+    "publishers' files: none is no proof."
+)
+NOT_MEASURED = "No record holds the metric memorisation: metrics=llm asks for it."
+CITED = "As published in papers: not recomputed, not ranked, other tables and protocols than ours"
+# The size that makers put into a model's name, such as 135m or 1.5b.
+SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([mb])(?![A-Za-z0-9])", re.IGNORECASE)
 
 
 def number(value: float | None) -> str:
@@ -30,7 +54,7 @@ def number(value: float | None) -> str:
     return text.replace("-", "−")
 
 
-def bounds(score: Score) -> str:
+def bounds(score: Score | MemoryTest) -> str:
     """The interval in brackets, or nothing."""
     return "" if score.low is None else f"[{number(score.low)}, {number(score.high)}]"
 
@@ -86,6 +110,48 @@ def basis(section: Section, draws: int) -> str:
 def protocol(section: Section) -> str:
     """The protocol on one line."""
     return ", ".join(f"{key.replace('_', ' ')} {NONE if v is None else v}" for key, v in section.protocol.items())
+
+
+def memory(found: Memory) -> str:
+    """How many tables a language model has memorised, of those tested."""
+    if not found.tested:
+        return "not tested"
+    tables = f"{found.memorised or 'none'} of {plural(found.tested, 'table')}"
+    untested = found.tables - found.tested
+    return f"{tables}, {untested:,} not tested" if untested else tables
+
+
+def memory_basis(test: MemoryTest) -> str:
+    """What a share is to be read against, and how many requests stand behind it."""
+    parts = [f"baseline {number(test.baseline)}", f"n {NONE if test.n is None else f'{test.n:,}'}"]
+    parts += [f"distinct {number(test.distinct)}"] if test.distinct is not None else []
+    parts += [f"{plural(test.dissent, 'cell')} otherwise"] if test.dissent else []
+    return ", ".join([*parts, *([test.reason] if test.reason else [])])
+
+
+def embedded(section: Section) -> str:
+    """What the embedded models are whose rows a section holds, and what they do not show; empty if it holds none."""
+    if not section.embedded:
+        return ""
+    named = " and ".join(plain(name, 80) + _parameters(name) for name in section.embedded)
+    what = "is an embedded language model" if len(section.embedded) == 1 else "are embedded language models"
+    return (
+        f"{named} {what}: small enough for the processor of whoever runs the benchmark, and here as a baseline. A "
+        "small model is no verdict on the models of the papers; the cited figures say what those reached."
+    )
+
+
+def _parameters(model: str) -> str:
+    size = SIZE.search(model)
+    if not size:
+        return ""
+    return f" ({size[1]} {'million' if size[2] in 'mM' else 'billion'} parameters)"
+
+
+def cited(board: Board) -> str:
+    """Whose figures the page cites."""
+    sources = ", ".join(dict.fromkeys(table.source.short for table in board.cited))
+    return f"{CITED}. The page has the figures of {sources}."
 
 
 def left_out(board: Board) -> str:

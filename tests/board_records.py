@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -46,6 +47,8 @@ def record(
     target: str = "",
     protocol: dict[str, Any] | None = None,
     title: str = "",
+    sharing: str = "public",
+    details: dict[str, Any] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> Record:
     """One record. ``values`` maps metric to a value, to a measurement, or to a list of measurements."""
@@ -74,6 +77,7 @@ def record(
             title=title,
             task="binary",
             target="died",
+            sharing=sharing,
             fingerprint=f"fingerprint-{dataset}",
             n_rows=500,
             n_columns=12,
@@ -93,8 +97,47 @@ def record(
         message=message,
         measurements=tuple(measurements),
         cards={m.metric: cards.get(m.metric) or card(m.metric) for m in measurements},
+        details=details or {},
         provenance=provenance or {},
     )
+
+
+MEMORISATION = card(
+    "memorisation",
+    "min",
+    family="privacy",
+    ideal=0.0,
+    lower=0.0,
+    upper=1.0,
+    ranked=False,
+    definition="Share of requests that only who knows the table by heart could meet.",
+    citation="Bordt et al. 2024",
+)
+MEMORY_TESTS = ("header", "row_completion", "first_token", "feature_completion")
+
+
+def share(test: str, hits: int, n: int, baseline: float, **more: Any) -> Measurement:
+    """A share of the metric ``memorisation`` with its Wilson interval."""
+    z, p = 1.96, hits / n
+    centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = ((centre + sign * half) / (1 + z * z / n) for sign in (-1, 1))
+    breakdown = {"baseline": baseline, **({"distinct": 0.62} if test == "feature_completion" else {})}
+    return Measurement(
+        metric="memorisation",
+        variant=test,
+        value=p,
+        low=max(0.0, min(p, low)),
+        high=min(1.0, max(p, high)),
+        n=n,
+        breakdown=breakdown,
+        **more,
+    )
+
+
+def memory(hits: tuple[int, int, int, int] = (0, 0, 9, 5)) -> list[Measurement]:
+    """What a model knows of a table; nothing by default."""
+    asked, baselines = (4, 25, 25, 25), (0.0, 0.0, 0.36, 0.2)
+    return [share(*test) for test in zip(MEMORY_TESTS, hits, asked, baselines, strict=True)]
 
 
 DATASETS = {
@@ -106,14 +149,16 @@ DATASETS = {
     "stroke": ("Stroke prediction", -0.02),
     "whas500": ("Worcester Heart Attack Study", 0.02),
 }
+SMALL = {"endpoint": "embedded", "model": "smollm2-135m-instruct", "digest": "b179c952" * 8}
+LARGE = {"endpoint": "embedded", "model": "qwen2.5-coder-1.5b-instruct", "digest": "cc324af0" * 8}
 # Quality between the floor and the ceiling, privacy, seconds of fitting, access.
 GENERATORS = {
     "real": (1.0, 0.50, 0.01, "reference", {}),
     "copy": (0.99, 1.0, 0.01, "reference", {}),
     "marginals": (0.55, 0.51, 0.02, "reference", {}),
     "uniform": (0.1, 0.49, 0.01, "description", {}),
-    "llm_zero_shot": (0.45, 0.50, 95.0, "description", {"llm": {"model": "smollm2-135m-instruct"}}),
-    "llm_few_shot": (0.55, 0.55, 140.0, "examples", {"llm": {"model": "qwen2.5-coder-1.5b-instruct"}, "k": 20}),
+    "llm_zero_shot": (0.45, 0.50, 95.0, "description", {"llm": SMALL}),
+    "llm_few_shot": (0.55, 0.55, 140.0, "examples", {"llm": LARGE, "k": 20}),
     "gaussian_copula": (0.78, 0.51, 1.2, "rows", {}),
     "bayesian_network": (0.86, 0.53, 9.0, "rows", {}),
     "ctgan_300": (0.74, 0.52, 140.0, "rows", {"epochs": 300}),
@@ -190,6 +235,7 @@ def plausible(seeds: int = 3) -> list[Record]:
         for name, (quality, privacy, seconds, access, params) in GENERATORS.items():
             for seed in range(seeds):
                 common: dict[str, Any] = {"access": access, "params": params, "title": title, "provenance": source}
+                common["sharing"] = "local-only" if dataset == "whas500" else "public"
                 common["reference"] = name == "uniform" or access == "reference"
                 if name == "ddpm" and dataset == "support2":
                     failure = "did not finish within 1,800 s"
@@ -228,6 +274,22 @@ def plausible(seeds: int = 3) -> list[Record]:
                     reason = "needs a numeric pair: there is none"
                     lacking = Measurement(metric="correlation_similarity", status=Status.UNSUPPORTED, reason=reason)
                     values["correlation_similarity"] = lacking
+                if "llm" in params and dataset != "vlbw":
+                    values["memorisation"] = _memory_of(dataset, params["llm"] is LARGE)
                 status = Status.PARTIAL if name == "llm_zero_shot" and seed == 0 else Status.OK
-                records.append(record(name, dataset, seed, values, cards=CARDS, status=status, **common))
+                cards = {**CARDS, "memorisation": MEMORISATION}
+                records.append(record(name, dataset, seed, values, cards=cards, status=status, **common))
     return records
+
+
+def _memory_of(dataset: str, large: bool) -> list[Measurement]:
+    """By heart, the larger model knows one table; of another, one test has no value and one not the whole of it."""
+    if dataset == "whas500":
+        reason = "needs a language model: there is none"
+        return [Measurement(metric="memorisation", status=Status.UNSUPPORTED, reason=reason)]
+    if dataset == "rhc":
+        reason = "no start of 6 characters or fewer tells the rows apart"
+        nothing = Measurement(metric="memorisation", variant="first_token", status=Status.UNSUPPORTED, reason=reason)
+        lost = share("row_completion", 0, 22, 0.0, status=Status.PARTIAL, reason="3 of 25 requests had no reply")
+        return [share("header", 0, 4, 0.0), lost, nothing, share("feature_completion", 1, 25, 0.04)]
+    return memory((3, 14, 21, 12)) if large and dataset == "heart_failure" else memory()

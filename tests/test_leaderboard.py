@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from board_records import CARDS, card, plausible, record
+from board_records import CARDS, LARGE, MEMORISATION, SMALL, card, memory, plausible, record, share
 from rich.console import Console
 from synthward.leaderboard import bootstrap, markdown, page
 from synthward.leaderboard.aggregate import summarise
 from synthward.leaderboard.build import build
+from synthward.leaderboard.cited import CitedTable, load_cited
 from synthward.leaderboard.frame import frame
 from synthward.leaderboard.naming import generator_labels
 from synthward.leaderboard.terminal import terminal_summary
-from synthward.leaderboard.text import number
+from synthward.leaderboard.text import embedded, number
 from synthward.results.errors import UserError
 from synthward.results.record import Measurement, MetricCard, Status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from synthward.leaderboard.board import Board, Row, Section
+    from synthward.leaderboard.board import Board, Contamination, Row, Section
     from synthward.results.record import Record
 
 SEEDS = range(3)
@@ -584,7 +586,17 @@ def hostile() -> list[Record]:
         for i in range(2)
     ]
     failed = record(HOSTILE, HOSTILE, 7, status=Status.ERROR, message=HOSTILE, protocol={HOSTILE: HOSTILE})
-    return [*records, failed.model_copy(update={"protocol": HOSTILE, "track": HOSTILE})]
+    known = share("header", 1, 4, 0.0, status=Status.PARTIAL, reason=HOSTILE)
+    unknown = Measurement(metric="memorisation", variant="first_token", reason=HOSTILE)
+    told = record(
+        HOSTILE,
+        f"another {HOSTILE}",
+        values={"memorisation": [known, unknown]},
+        cards={"memorisation": card("memorisation", **shown)},
+        params={"llm": {"endpoint": "embedded", "model": HOSTILE, "digest": HOSTILE}},
+        protocol={HOSTILE: HOSTILE},
+    )
+    return [*records, *(r.model_copy(update={"protocol": HOSTILE, "track": HOSTILE}) for r in (failed, told))]
 
 
 def test_no_string_of_a_record_becomes_markup() -> None:
@@ -604,7 +616,7 @@ def test_no_string_of_a_record_becomes_markup() -> None:
     assert "<script>alert(1)</script>" in "".join(elements.text)
     assert "{{ 7*7 }}" in html
     links = [a["href"] for tag, a in elements.found if tag == "a"]
-    assert set(links) == {"#how-to-read"}
+    assert set(links) == {"#how-to-read", "#contamination-1", "#cited"}
 
 
 def test_the_page_loads_nothing_and_its_policy_allows_no_more_than_its_style() -> None:
@@ -614,7 +626,8 @@ def test_the_page_loads_nothing_and_its_policy_allows_no_more_than_its_style() -
     rest = "img-src data:; base-uri 'none'; form-action 'none'"
     assert re.fullmatch(f"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{{43}}='; {rest}", policy)
     addresses = [v for _, a in elements.found for k, v in a.items() if k in ("src", "href", "srcset", "data", "action")]
-    assert set(addresses) == {"data:,", "#how-to-read"}
+    assert set(addresses) == {"data:,", "#how-to-read", "#contamination-1", "#cited"}
+    assert {a[1:] for a in addresses if a and a[0] == "#"} <= {a.get("id") for _, a in elements.found}
     assert not [a for _, a in elements.found if "style" in a]
     style = "".join(elements.text[: elements.text.index("synthward leaderboard") + 2])
     assert "url(" not in style
@@ -633,8 +646,9 @@ def test_markdown_prints_hostile_text_as_it_is() -> None:
     assert "<script>" not in text.replace("\\<", "")
     assert "](" not in text.replace("\\]\\(", "")
     assert "http://" not in text
-    tables = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in tables}) == 1
+    for part in text.split("\n\n"):
+        table = [line for line in part.splitlines() if line.startswith("|")]
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) <= 1
 
 
 def test_the_page_says_what_it_rests_on() -> None:
@@ -703,3 +717,293 @@ def test_a_language_model_is_named_and_the_setting_that_differs_too():
         "llm_zero_shot · small (llm.temperature=0.5)",
         "llm_zero_shot · small (llm.temperature=1.0)",
     ]
+
+
+# --- what language models know by heart --------------------------------------------------------
+
+KNOWN = (0, 14, 21, 12)  # hits that reach above the baselines
+
+
+def asked(
+    hits: tuple[int, int, int, int] | None = None,
+    dataset: str = "a",
+    seed: int = 0,
+    generator: str = "llm",
+    llm: dict[str, Any] = SMALL,
+    **more: Any,
+) -> Record:
+    """A record of a language model's generator; with the four tests where hits are given."""
+    values = {"m": 0.5, **({"memorisation": memory(hits)} if hits else {})}
+    cards = {"memorisation": MEMORISATION}
+    return record(generator, dataset, seed, values, cards=cards, params={"llm": llm}, **more)
+
+
+def pair(board: Board, dataset: str = "a", model: str = SMALL["model"]) -> Contamination:
+    (found,) = [c for c in only(board).contamination if (c.model, c.dataset) == (model, dataset)]
+    return found
+
+
+def texts(board: Board) -> dict[str, str]:
+    """All that is printed, each as its reader sees it, on one line."""
+    printouts = {
+        "page": "".join(Elements(page.render(board)).text),
+        "markdown": markdown.render(board).replace("\\", ""),
+        "summary": markdown.render_summary(board).replace("\\", ""),
+        "terminal": printed(board),
+    }
+    return {name: " ".join(text.split()) for name, text in printouts.items()}
+
+
+def test_the_four_tests_stand_by_model_and_table_against_what_needs_no_memory() -> None:
+    board = summarise([asked((1, 0, 9, 5)), asked(generator="ctgan", llm={})])
+    assert [(c.model, c.dataset) for c in only(board).contamination] == [(SMALL["model"], "a")]
+    tests = pair(board).tests
+    assert list(tests) == ["header", "row_completion", "feature_completion", "first_token"]
+    assert [t.value for t in tests.values()] == [0.25, 0.0, 0.2, 0.36]
+    assert [t.baseline for t in tests.values()] == [0.0, 0.0, 0.2, 0.36]
+    assert [t.n for t in tests.values()] == [4, 25, 25, 25]
+    # Wilson 1927: one of four.
+    assert (tests["header"].low, tests["header"].high) == (
+        pytest.approx(0.0456, abs=1e-4),
+        pytest.approx(0.6994, abs=1e-4),
+    )
+    assert tests["feature_completion"].distinct == 0.62
+    assert [t.memorised for t in tests.values()] == [True, False, False, False]
+    for name in ("page", "markdown"):
+        text = texts(board)[name]
+        for said in ("row completion", "feature completion", "first token", "[0.046, 0.699]", "baseline 0.360, n 25"):
+            assert said in text, (name, said)
+        assert "distinct 0.620" in text
+        assert "not the publisher's file" in text
+
+
+def test_a_language_model_s_row_says_how_many_tables_it_knows_by_heart() -> None:
+    records = [asked(KNOWN if d == "c" else (0, 0, 9, 5), d, s) for d in "abc" for s in SEEDS]
+    records += [asked(None, d, llm=LARGE) for d in "abc"] + [asked((0, 0, 0, 0), "a", generator="few", llm=LARGE)]
+    records += grid({"ctgan": {d: [0.6] * 3 for d in "abc"}})
+    board = summarise(records)
+    found = {r.label: r.memory for r in only(board).rows}
+    assert found.pop("ctgan") is None
+    assert {label: (m.memorised, m.tested, m.tables) for label, m in found.items() if m} == {
+        f"llm · {SMALL['model']}": (1, 3, 3),
+        # What one generator of a model was told holds for the other, on the same table.
+        f"llm · {LARGE['model']}": (0, 1, 3),
+        f"few · {LARGE['model']}": (0, 1, 1),
+    }
+    said = texts(board)
+    assert "memorised: 1 of 3 tables" in said["page"]
+    assert "memorised: none of 1 table, 2 not tested" in said["page"]
+    for name in ("markdown", "summary"):
+        assert "| Memorised |" in said[name]
+        assert f"| llm · {SMALL['model']} | all training rows | 9/9 | 1 of 3 tables |" in said[name]
+        assert "| ctgan | all training rows | 9/9 | – |" in said[name]
+        assert "above" in said[name]
+    assert f"Memorised by {SMALL['model']}: 1 of 3 tables (c)." in said["terminal"]
+    assert f"Memorised by {LARGE['model']}: none of 1 table, 2 not tested." in said["terminal"]
+    assert only(board).datasets[0].memorised == {
+        f"llm · {SMALL['model']}": False,
+        f"llm · {LARGE['model']}": False,
+        f"few · {LARGE['model']}": False,
+    }
+    assert only(board).datasets[1].memorised[f"llm · {LARGE['model']}"] is None
+
+
+def test_memorisation_is_no_column_and_boards_without_language_models_do_not_speak_of_it() -> None:
+    assert [c.card.name for c in only(summarise([asked(KNOWN)])).columns] == ["m"]
+    for name, text in texts(summarise(grid({"g": {"a": [0.5]}}))).items():
+        assert "emorised" not in text, name
+        assert "by heart" not in text, name
+
+
+def test_a_row_on_a_table_that_was_not_asked_about_is_not_tested() -> None:
+    board = summarise([asked()])
+    assert {(t.status, t.reason) for t in pair(board).tests.values()} == {
+        ("not tested", "the metric was not asked for")
+    }
+    for name, text in texts(board).items():
+        assert "not tested" in text, name
+    failed = summarise([asked(status=Status.ERROR, message="no"), *grid({"g": {"a": [0.5]}})])
+    assert pair(failed).tests["header"].reason == "no cell gave a table"
+
+
+def test_a_test_without_value_gives_its_status_and_reason() -> None:
+    lacking = Measurement(metric="memorisation", variant="first_token", status=Status.UNSUPPORTED, reason="all alike")
+    lost = share("header", 0, 3, 0.0, status=Status.PARTIAL, reason="1 of 4 requests had no reply")
+    whole = Measurement(metric="memorisation", status=Status.ERROR, reason="ValueError: odd")
+    records = [asked(dataset=d) for d in "ab"]
+    for i, measured in enumerate(([lost, lacking], [whole])):
+        update = {"measurements": tuple(measured), "cards": {"memorisation": MEMORISATION}}
+        records[i] = records[i].model_copy(update=update)
+    board = summarise(records)
+    tests = pair(board, "a").tests
+    assert (tests["first_token"].status, tests["first_token"].reason) == ("unsupported", "all alike")
+    assert (tests["header"].value, tests["header"].reason) == (0.0, "1 of 4 requests had no reply")
+    assert tests["row_completion"].status == "not tested"
+    assert pair(board, "a").memorised is False
+    assert {(t.status, t.reason) for t in pair(board, "b").tests.values()} == {("error", "ValueError: odd")}
+    assert pair(board, "b").memorised is None
+    for name in ("page", "markdown"):
+        for said in ("unsupported: all alike", "1 of 4 requests had no reply", "error: ValueError: odd"):
+            assert said in texts(board)[name], (name, said)
+
+
+def test_a_table_that_is_not_public_is_not_asked_about() -> None:
+    reason = "needs a language model: there is none"
+    lacking = Measurement(metric="memorisation", status=Status.UNSUPPORTED, reason=reason)
+    local = asked(sharing="local-only").model_copy(
+        update={"measurements": (lacking,), "cards": {"memorisation": MEMORISATION}}
+    )
+    assert "not public" in pair(summarise([local])).tests["header"].reason
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_what_most_cells_say_of_a_model_and_a_table_stands(step: int) -> None:
+    records = [asked((0, 0, 9, 5), seed=0), asked((0, 0, 9, 5), seed=1), asked(KNOWN, seed=2)][::step]
+    tests = pair(summarise(records)).tests
+    assert tests["row_completion"].value == 0.0
+    assert (tests["row_completion"].dissent, tests["header"].dissent) == (1, 0)
+    assert "1 cell otherwise" in page.render(summarise(records))
+
+
+def test_values_by_another_card_say_nothing_of_what_a_model_knows() -> None:
+    foreign = asked(KNOWN, seed=5).model_copy(
+        update={"cards": {"memorisation": card("memorisation", "max"), "m": card("m")}}
+    )
+    records = [foreign, *(asked((0, 0, 9, 5), seed=s) for s in SEEDS)]
+    tests = pair(summarise(records)).tests
+    assert (tests["row_completion"].value, tests["row_completion"].dissent) == (0.0, 0)
+
+
+def test_a_share_without_an_interval_is_itself_held_against_the_baseline() -> None:
+    bare = Measurement(metric="memorisation", variant="header", value=0.9, n=25, breakdown={"baseline": 0.01})
+    unread = bare.model_copy(update={"breakdown": {}})
+    for measured, memorised in ((bare, True), (unread, None)):
+        told = asked().model_copy(update={"measurements": (measured,), "cards": {"memorisation": MEMORISATION}})
+        assert pair(summarise([told])).memorised is memorised
+
+
+def test_models_of_one_name_and_other_files_are_two() -> None:
+    other = SMALL | {"digest": "ffff"}
+    board = summarise([asked(KNOWN), asked((0, 0, 9, 5), generator="few", llm=other)])
+    assert [(c.model, c.memorised) for c in only(board).contamination] == [
+        (f"{SMALL['model']} (digest={'b179c952' * 2}b179c95…)", True),
+        (f"{SMALL['model']} (digest=ffff)", False),
+    ]
+
+
+def test_the_model_may_be_that_of_a_wrapped_generator_or_named_in_the_details_alone() -> None:
+    inside = record("llm_curated", "a", 0, {"m": 0.5}, params={"generator": {"llm": SMALL}})
+    trained = record("great", "a", 0, {"m": 0.5}, details={"llm": {"model": SMALL}})
+    failed = record("great", "a", 1, status=Status.TIMEOUT, message="slow")
+    board = summarise([asked((0, 0, 9, 5)), inside, trained, failed])
+    name = SMALL["model"]
+    assert {r.label for r in only(board).rows} == {f"{g} · {name}" for g in ("llm", "llm_curated", "great")}
+    assert {(r.memory.tested, r.memory.tables) for r in only(board).rows if r.memory} == {(1, 1)}
+
+
+@pytest.mark.parametrize(
+    "odd", [{"llm": "text"}, {"llm": {"model": ["x"]}}, {"llm": {"model": {"model": 7}}}, {"llm": 1}]
+)
+def test_odd_details_name_no_model(odd: dict[str, Any]) -> None:
+    board = summarise([record("g", "a", 0, {"m": 0.5}, details=odd, params=odd)])
+    assert row(board, "g").memory is None
+
+
+def test_a_model_without_a_name_goes_by_its_generator() -> None:
+    board = summarise([record("mine", "a", 0, {"memorisation": memory(KNOWN)}, cards={"memorisation": MEMORISATION})])
+    assert pair(board, model="mine").memorised is True
+    assert row(board, "mine").memory is not None
+
+
+# --- embedded models, and what papers report -----------------------------------------------------
+
+
+def test_rows_of_embedded_models_come_with_what_they_are() -> None:
+    for name, text in texts(summarise([asked(), asked(llm=LARGE)])).items():
+        assert "smollm2-135m-instruct (135 million parameters)" in text, name
+        assert "qwen2.5-coder-1.5b-instruct (1.5 billion parameters)" in text, name
+        assert "no verdict on the models of the papers" in text, name
+        assert "cited figures say what those reached" in text, name
+    for name, text in texts(summarise([asked(llm={"endpoint": "openai", "model": "gpt-7b"})])).items():
+        assert "no verdict" not in text, name
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        *(("qwen2.5-0.5b.gguf", " (0.5 billion parameters)"), ("Mini-7B", " (7 billion parameters)")),
+        *(("gemma3", ""), ("q4b5", ""), ("v1.5", ""), ("30mb", "")),
+    ],
+)
+def test_the_size_of_a_model_is_what_its_name_says(model: str, said: str) -> None:
+    text = embedded(only(summarise([asked(llm={"endpoint": "embedded", "model": model})])))
+    assert text.startswith(f"{model}{said} is an embedded")
+
+
+def test_what_papers_report_is_cited_apart_and_in_their_digits() -> None:
+    board = summarise(grid({"GPT-4": {"a": [0.5]}}))
+    adni = board.cited[0]
+    assert (adni.models, adni.source.arxiv) == (("GPT-4", "Copula", "CTGAN", "TVAE"), "2412.05153")
+    assert len(adni.figures) == 13
+    assert {f.metric: f.values for f in adni.figures}["CorrelationSimilarity"][1] == "0.954 ± 0.011"
+    assert {f.metric: f.values for f in adni.figures}["DCR"][2] == "1.079 ± 0.053"
+    assert board.cited[1].figures[0].values == ("0.706", "0.705")
+    assert [r.label for r in only(board).rows] == ["GPT-4"]
+    said = texts(board)
+    for name, text in said.items():
+        if name == "terminal":
+            continue
+        assert "As published in papers: not recomputed, not ranked, other tables and protocols than ours" in text, name
+    for name in ("page", "markdown"):
+        for fact in ("0.954 ± 0.011", "arXiv 2412.05153", "Margaux Tornqvist", "12/13", "10.3389/frai.2025.1533508"):
+            assert fact in said[name], (name, fact)
+        assert "±" not in said[name].partition("As published in papers: not")[0]
+    assert "Tornqvist et al. 2024, Barr et al. 2025" in said["summary"]
+    assert "0.954" not in said["summary"]
+
+
+CITED = """
+- system: s
+  dataset: d
+  models: [a, b]
+  figures: [{metric: F1, values: ["0.5", 0.70 ± 0.01]}]
+  place: table 1
+  source: {authors: [A. B. Cee], year: 2024, title: t, arxiv: "1"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"0.5", 0.70', "0.70", "'F1' has 1 values for 2 models"),
+        ('"0.5"', "0.5", "values.0: Input should be a valid string"),
+        ('"0.5"', '"about .5"', "should match pattern"),
+        ("place: table 1", "", "place: Field required"),
+        (', arxiv: "1"', "", "a source has a doi or an arxiv number"),
+        ("models: [a, b]", "models: [a, a]", "stands there twice"),
+        ("system: s", "system: s\n  rank: 1", "rank: Extra inputs"),
+        ("- system: s", "- [", "cannot be read"),
+        ("- system: s", "system: s", "top|cannot be read"),
+    ],
+)
+def test_a_fault_in_the_cited_figures_is_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    file = tmp_path / "cited.yaml"
+    file.write_text(CITED)
+    (table,) = load_cited(file)
+    assert (table.figures[0].values, table.source.short) == (("0.5", "0.70 ± 0.01"), "Cee 2024")
+    file.write_text(CITED.replace(old, new))
+    with pytest.raises(UserError, match=said) as raised:
+        load_cited(file)
+    assert str(raised.value).startswith("cited.yaml")
+    assert "\n" not in str(raised.value)
+
+
+def test_cited_text_is_escaped_too() -> None:
+    source = {"authors": (HOSTILE,), "year": 2024, "title": HOSTILE, "doi": HOSTILE}
+    facts = {"system": HOSTILE, "dataset": HOSTILE, "place": HOSTILE, "note": HOSTILE, "models": (HOSTILE,)}
+    table = CitedTable(**facts, figures=({"metric": HOSTILE, "values": ("1",)},), source=source)
+    board = replace(summarise(grid({"g": {"a": [0.5]}})), cited=(table,))
+    assert not {tag for tag, _ in Elements(page.render(board)).found} & {"script", "img"}
+    for text in (markdown.render(board), markdown.render_summary(board)):
+        assert "<script>" not in text.replace("\\<", "")
+        assert "http://" not in text

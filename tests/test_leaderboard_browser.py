@@ -7,9 +7,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from board_records import plausible, record
+from board_records import plausible, record, share
 from playwright.sync_api import sync_playwright
 from synthward.leaderboard.build import build
+from synthward.results.record import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,9 +121,26 @@ def test_the_name_of_the_generator_stays_in_sight(browser: Browser, board: Path)
     page.close()
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_what_a_row_says_of_memory_leads_to_the_tests_behind_it(browser: Browser, board: Path, width: int) -> None:
+    page, _ = open_page(browser, board, width)
+    link = page.locator("table.board a", has_text="memorised: 1 of 5 tables, 2 not tested").first
+    link.click()
+    heading = page.locator("#contamination-1")
+    box = heading.bounding_box()
+    assert box is not None
+    assert -1 <= box["y"] < 844
+    table = page.locator("table.board", has=page.locator("tbody.contamination"))
+    assert table.locator(".above").count() == 4
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.close()
+
+
 def test_a_hostile_record_runs_nothing_and_breaks_no_layout(browser: Browser, tmp_path: Path) -> None:
     evil = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">" + "x" * 300
-    records = [record(evil, evil, seed, {"m": 0.5}, title=evil, params={evil: evil}) for seed in (0, 1)]
+    params = {evil: evil, "llm": {"endpoint": "embedded", "model": evil}}
+    told = {"m": 0.5, "memorisation": [share("header", 1, 4, 0.0, status=Status.PARTIAL, reason=evil)]}
+    records = [record(evil, evil, seed, told, title=evil, params=params) for seed in (0, 1)]
     path = build(records, tmp_path)
     page, events = open_page(browser, path, 390)
     assert events == [path.as_uri()]
