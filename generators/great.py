@@ -20,6 +20,7 @@ import io
 import math
 import re
 import sys
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from .llm.respondent import Respondent
+
 MODEL = "smollm2-135m-instruct"
 MISSING = "missing"
 BATCH = 64  # texts sampled at once
@@ -47,6 +50,8 @@ class GReaT(TableModel):
     Slow: two and a half seconds of one core for a step on eight columns, and half a second for a row.
 
     Attributes:
+        llm: the ``llm`` group of the configuration. It decides no row: where it is the base model as embedded, metrics
+            ask it what it knew of a table before it was trained on any of its rows.
         steps: of AdamW.
         batch_size: rows in a step.
         learning_rate: constant.
@@ -61,6 +66,7 @@ class GReaT(TableModel):
     requires = ("torch", "transformers", "peft", "gguf")
     extra = "great"
 
+    llm: Mapping[str, Any] | None = None
     steps: int = 200
     batch_size: int = 8
     learning_rate: float = 1e-3
@@ -68,6 +74,23 @@ class GReaT(TableModel):
     temperature: float = 0.7
     max_length: int = 512
     attempts: int = 5
+
+    def __post_init__(self) -> None:
+        from .llm.model import resolve
+
+        given = self.llm or {}
+        base = (given.get("endpoint"), given.get("model")) == ("embedded", MODEL)
+        self._base = resolve(given).settings if base else None
+
+    @classmethod
+    def defining(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in params.items() if name != "llm"}
+
+    def language_model(self) -> Respondent | None:
+        """The base model, by the server and the cache of generators that ask it for rows."""
+        from .llm.respondent import Respondent
+
+        return Respondent(self._base) if self._base else None
 
     def _fit_rows(self, rows: pd.DataFrame, seed: int) -> None:
         import numpy as np
@@ -89,6 +112,7 @@ class GReaT(TableModel):
         optimiser = torch.optim.AdamW([p for p in self._model.parameters() if p.requires_grad], lr=self.learning_rate)
         self._model.train()
         rows = _endless(len(self._rows), rng)
+        self._trained, began = 0, time.perf_counter()
         for _ in range(self.steps):
             chosen = [self._rows[next(rows)] for _ in range(self.batch_size)]
             texts = [encode(row, self._columns, self._shuffled(rng)) for row in chosen]
@@ -98,6 +122,8 @@ class GReaT(TableModel):
             optimiser.step()
             optimiser.zero_grad()
             self._loss = float(loss.detach())
+            self._trained += int(mask.sum())
+        self._training_seconds = time.perf_counter() - began
         # On a processor, four bytes a weight and no adapters make sampling faster.
         self._model = self._model.float().merge_and_unload().eval()
 
@@ -108,7 +134,9 @@ class GReaT(TableModel):
         from .llm.judging import accept
 
         self._texts = self._prompts = 0
+        self._read = self._written = 0  # tokens
         self._rejects: Counter[str] = Counter()
+        began = time.perf_counter()
         rng = np.random.default_rng(seed)
         tables = [pd.DataFrame(columns=list(self._schema.names))]
         lacking = n
@@ -121,18 +149,39 @@ class GReaT(TableModel):
                 self._rejects.update(accepted.rejects)
                 lacking -= len(accepted.table)
                 tables.append(accepted.table)
+        self._sampling_seconds = time.perf_counter() - began
         filled = [table for table in tables if len(table)] or tables
         return pd.concat(filled, ignore_index=True)
 
     def details(self) -> dict[str, Any]:
         if self._empty:
             return {}
+        from .llm.models import digest_of
+
+        # In the words of generators that ask the same file for rows: the two are one model.
+        model = {"endpoint": "embedded", "model": MODEL, "digest": digest_of(MODEL)}
+        valid = self._texts - self._rejects.total()
         return {
-            "model": MODEL,
-            "final_loss": self._loss,
-            "texts": self._texts,
-            "asked_by_name": self._prompts,
-            "rejects": dict(sorted(self._rejects.items())),
+            "llm": {
+                "model": model | {"temperature": self.temperature, "top_p": 1.0},
+                "prompt_tokens": self._read,
+                "completion_tokens": self._written,
+                "seconds": round(self._sampling_seconds, 3),
+                "rows_read": self._texts,
+                "rejects": dict(sorted(self._rejects.items())),
+                "tokens_per_valid_row": round((self._read + self._written) / valid, 2) if valid else None,
+                "seconds_per_valid_row": round(self._sampling_seconds / valid, 3) if valid else None,
+                "asked_by_name": self._prompts,
+            },
+            "training": {
+                "steps": self.steps,
+                "batch_size": self.batch_size,
+                "learning_rate": self.learning_rate,
+                "lora": lora(self.rank),
+                "tokens": self._trained,
+                "seconds_per_step": round(self._training_seconds / self.steps, 3),
+                "final_loss": self._loss,
+            },
         }
 
     def _held(self) -> dict[str, Any]:
@@ -181,7 +230,10 @@ class GReaT(TableModel):
                 pad_token_id=self._tokenizer.eos_token_id,
                 eos_token_id=self._tokenizer.eos_token_id,
             )
-        new = self._tokenizer.batch_decode(written[:, ids.shape[1] :], skip_special_tokens=True)
+        written = written[:, ids.shape[1] :]
+        self._read += int(mask.sum())
+        self._written += int((written != self._tokenizer.eos_token_id).sum())
+        new = self._tokenizer.batch_decode(written, skip_special_tokens=True)
         return [start + text for start, text in zip(starts, new, strict=True)]
 
     def _tokens(self, text: str) -> list[int]:
@@ -275,8 +327,12 @@ def _load(rank: int) -> tuple[Any, Any]:
         where: dict[str, Any] = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
         tokenizer = AutoTokenizer.from_pretrained(**where)
         model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.bfloat16)
-    adapters = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
-    return tokenizer, get_peft_model(model, adapters)
+    return tokenizer, get_peft_model(model, LoraConfig(**lora(rank), task_type="CAUSAL_LM"))
+
+
+def lora(rank: int) -> dict[str, Any]:
+    """Settings of the adapters, as peft names them."""
+    return {"r": rank, "lora_alpha": 2 * rank, "target_modules": "all-linear"}
 
 
 @contextlib.contextmanager
