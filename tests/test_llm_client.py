@@ -81,10 +81,10 @@ def test_concurrency_is_bounded(endpoint):
 @pytest.mark.parametrize(
     ("kind", "sent", "unsent"),
     [
-        ("openai", {"response_format", "n"}, {"grammar", "temperature", "top_k"}),
+        ("openai", {"response_format", "n", "temperature", "top_p"}, {"grammar", "top_k"}),
         ("vllm", {"structured_outputs", "n", "temperature", "min_p"}, {"response_format", "grammar"}),
         ("llama_cpp", {"grammar", "n", "top_k", "min_p", "top_p"}, {"response_format"}),
-        ("ollama", {"response_format"}, {"grammar", "n"}),
+        ("ollama", {"response_format", "temperature", "top_p"}, {"grammar", "n"}),
     ],
 )
 def test_each_kind_of_endpoint_is_sent_what_it_understands(endpoint, kind, sent, unsent):
@@ -572,13 +572,15 @@ def test_a_draw_that_fails_for_good_keeps_the_others_from_being_sent(endpoint):
 def test_the_message_of_a_refused_field_is_told_from_others():
     from synthward.generators.llm.failures import Failure
 
-    sent = {"n": 3, "seed": 1, "response_format": {}, "max_tokens": 5}
+    sent = {"n": 3, "seed": 1, "response_format": {}, "max_tokens": 5, "temperature": 0.5, "top_p": 1.0}
     told = {
         "Unknown parameter: 'n'": "n",
         "only one completion choice is allowed": "n",
         "seed is not supported": "seed",
         "Unsupported parameter: 'max_tokens', use 'max_completion_tokens' instead": "max_tokens",
         "This model does not support response_format json_schema": "response_format",
+        "`temperature` and `top_p` cannot both be specified for this model": "top_p",
+        "Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1)": None,
         "context length exceeded in the prompt": None,
         "the number of messages is wrong": None,
     }

@@ -232,6 +232,8 @@ def test_proxies_of_the_environment_see_nothing_of_what_is_local(endpoint, monke
         (fails(400, "Only one completion choice is allowed"), "n"),
         (fails(400, "'n' must be 1"), "n"),
         (fails(400, "Use 'max_completion_tokens' instead.", param="max_tokens"), "max_tokens"),
+        (fails(400, "Unsupported parameter: 'temperature' is not supported with this model."), "temperature"),
+        (fails(400, "Unsupported parameter.", param="top_p"), "top_p"),
     ],
 )
 def test_a_field_that_is_not_known_is_dropped_and_stays_so(endpoint, fault, field):
@@ -257,6 +259,13 @@ def test_an_endpoint_that_refuses_whatever_is_sent_ends(endpoint):
     error, _ = outcome(settings, request(settings, draws=2, form=FORM))
     assert "answers 400" in str(error)
     assert len(endpoint.received) <= 5
+
+
+def test_a_temperature_that_is_refused_is_not_left_out(endpoint):
+    endpoint.always = fails(400, "'temperature' does not support 0.5 with this model.", param="temperature")
+    error, _ = outcome(settings_for(endpoint, temperature=0.5))
+    assert "answers 400: 'temperature' does not support 0.5" in str(error)
+    assert len(endpoint.received) == 1
 
 
 def test_a_grammar_that_llama_cpp_cannot_parse_is_not_left_out(endpoint):

@@ -24,7 +24,12 @@ DISPENSABLE = {
     "structured_outputs": re.compile(r"structured_outputs|structured output|grammar", re.I),
     "seed": re.compile(r"\bseed\b", re.I),
     "n": re.compile(r"""['"`]n['"`]|\bn\b *(=|>|must|should|is not)|n_cmpl|completion choice""", re.I),
+    "temperature": re.compile(r"\btemperature\b", re.I),
+    "top_p": re.compile(r"\btop_p\b", re.I),
 }
+# OpenAI's reasoning models refuse these whatever they are, and sample at 1; a server of another make has defaults of
+# its own, so they are always sent first. At any other value than 1, a reply without them would not be what was asked.
+SAMPLING = ("temperature", "top_p")
 RENAMED = {"max_tokens": "max_completion_tokens"}  # by OpenAI's reasoning models, which refuse the old name
 
 
@@ -129,8 +134,6 @@ def body(settings: LLMSettings, request: Request, dropped: Collection[str] = ())
             fields |= {"top_k": -1, "min_p": 0.0, **_vllm_form(request.form)}
         case _:
             fields |= _response_format(request.form)
-            # Reasoning models refuse these fields, even at the values that are the default anyway.
-            fields = {k: v for k, v in fields.items() if k not in ("temperature", "top_p") or v != 1}
     if request.draws == 1:
         del fields["n"]
     for old, new in RENAMED.items():
@@ -151,8 +154,9 @@ def refused_field(failure: Failure, sent: dict[str, Any]) -> str | None:
     for old, new in RENAMED.items():
         if old in sent and new in failure.reason:
             return old
-    named = [f for f in DISPENSABLE if f in sent and failure.param.partition(".")[0] == f]
-    named += [f for f, pattern in DISPENSABLE.items() if f in sent and pattern.search(failure.reason)]
+    spare = {f: p for f, p in DISPENSABLE.items() if f in sent and (f not in SAMPLING or sent[f] == 1)}
+    named = [f for f in spare if failure.param.partition(".")[0] == f]
+    named += [f for f, pattern in spare.items() if pattern.search(failure.reason)]
     return named[0] if named else None
 
 
