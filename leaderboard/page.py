@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -79,8 +80,8 @@ def bar(column: Column, score: Score, section: Section) -> tuple[int, int, int] 
 
 
 def breakable(name: str) -> Markup:
-    """A name, escaped, that a narrow column breaks after an underscore first."""
-    return Markup("_<wbr>").join(printable(name).split("_"))
+    """A name, escaped, that a narrow column breaks after an underscore or before a capital first."""
+    return Markup("<wbr>").join(re.split(r"(?<=_)|(?<=[a-z])(?=[A-Z])", printable(name)))
 
 
 def _printable(value: Any) -> Any:

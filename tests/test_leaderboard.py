@@ -755,11 +755,11 @@ def texts(board: Board) -> dict[str, str]:
 
 
 def test_the_four_tests_stand_by_model_and_table_against_what_needs_no_memory() -> None:
-    board = summarise([asked((1, 0, 9, 5)), asked(generator="ctgan", llm={})])
+    board = summarise([asked((1, 0, 11, 5)), asked(generator="ctgan", llm={})])
     assert [(c.model, c.dataset) for c in only(board).contamination] == [(SMALL["model"], "a")]
     tests = pair(board).tests
     assert list(tests) == ["header", "row_completion", "feature_completion", "first_token"]
-    assert [t.value for t in tests.values()] == [0.25, 0.0, 0.2, 0.36]
+    assert [t.value for t in tests.values()] == [0.25, 0.0, 0.2, 0.44]
     assert [t.baseline for t in tests.values()] == [0.0, 0.0, 0.2, 0.36]
     assert [t.n for t in tests.values()] == [4, 25, 25, 25]
     # Wilson 1927: one of four.
