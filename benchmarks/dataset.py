@@ -43,6 +43,7 @@ class DatasetCard(Frozen):
         prevalence: code of the target to its share in the source, from documentation.
         licence, citation, url: of the data.
         sharing: ``local-only`` rows may not leave the machine.
+        inferred: whether kinds, codes and bounds were read off the rows, so that the card tells something of them.
         schema_: columns, target, task, sensitive columns and rules.
     """
 
@@ -58,6 +59,7 @@ class DatasetCard(Frozen):
     citation: str = ""
     url: str = ""
     sharing: Sharing = "local-only"
+    inferred: bool = False
     schema_: TableSchema
 
     @model_validator(mode="after")

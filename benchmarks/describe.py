@@ -21,6 +21,8 @@ HEADER = """\
 # - meaning, unit and the meaning of codes: fill them in; generators that read the card know nothing else.
 # - kind: continuous, integer, categorical or ordinal (codes in order).
 # - sensitive: name the columns that tell groups or secrets. sharing: public lets rows go to a remote LLM.
+# - inferred: while it is true, a card of a local-only table goes to no remote LLM. When all of the above comes from
+#   knowledge, make it false.
 # - rules: such as {{name: diastolic below systolic, left: dbp, op: "<", right: sbp}}
 """
 

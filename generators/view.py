@@ -47,6 +47,7 @@ class TrainView:
         access: the tier.
         title, description, example: of the dataset's card, open to every tier; the example is no real row.
         sharing: whether rows and statistics may leave this machine: ``public`` or ``local-only``.
+        inferred: whether the card was read off the rows, and so tells something of them.
         shown: numbers of the train rows that were handed out for a prompt, in order, repeats included.
         learned: the same of rows that a model of the generator's own learned from, and no prompt holds.
     """
@@ -58,6 +59,7 @@ class TrainView:
         self.description = card.description if card else ""
         self.example = dict(card.example) if card else {}
         self.sharing: Sharing = card.sharing if card else "local-only"
+        self.inferred = card.inferred if card else True
         self.shown: list[int] = []
         self.learned: list[int] = []
         self._rows: pd.DataFrame | None = split.train if self._allows(Access.EXAMPLES) else None

@@ -1,5 +1,6 @@
 """The LLM client against an endpoint that behaves: requests, cache, budget, transcripts, batches."""
 
+import asyncio
 import contextlib
 import gzip
 import json
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from llm_endpoint import Endpoint, completion, drips, fails, json_answer, one_choice, says, settings_for
-from synthward.generators.llm import endpoints, sender, server, transcript
+from synthward.generators.llm import endpoints, sender, server, transcript, transport
 from synthward.generators.llm.budget import at_most
 from synthward.generators.llm.cache import Cache
 from synthward.generators.llm.client import Client
@@ -120,6 +121,14 @@ def test_query_parameters_and_azures_header(endpoint, monkeypatch):
     Client(settings).complete([request(settings)])
     assert endpoint.received[0].path == "/v1/chat/completions?api-version=2026-01-01"
     assert endpoint.received[0].headers["authorization"] == "Bearer s3cret"
+    assert "api-key" not in endpoint.received[0].headers
+    for host, sent in (("ward.openai.azure.com", True), ("ward.azure-api.net", True), ("azure.com.example.org", False)):
+        assert (asyncio.run(api_key_header(f"https://{host}/v1")) == "s3cret") == sent
+
+
+async def api_key_header(url):
+    async with transport.connected(url, "s3cret", {}, 5) as sdk:
+        return sdk.default_headers.get("api-key")
 
 
 def test_works_in_a_fork_of_a_process_that_has_used_it(endpoint):
@@ -244,11 +253,19 @@ def test_a_model_on_this_machine_may_see_local_rows(endpoint):
         ("http://[::1", "no address"),
         ("http://host:99999/v1", "no address"),
         ("https://me:hunter2@example.com/v1", "key_env"),
+        ("https://example.com/v1?code=hunter2", "key_env"),
+        ("https://example.com/v1#hunter2", "query"),
     ],
 )
 def test_an_address_that_is_none_is_one_line_without_a_password(url, why):
     with pytest.raises(UserError, match=why) as caught:
-        Client(LLMSettings(endpoint="openai", base_url=url))
+        Client(LLMSettings.parse({"endpoint": "openai", "base_url": url}))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_key_where_its_variable_should_be_named_is_not_told():
+    with pytest.raises(UserError, match=r"llm\.key_env: is the name of the variable") as caught:
+        LLMSettings.parse({"endpoint": "openai", "key_env": "sk-hunter2"})
     assert "hunter2" not in str(caught.value)
 
 

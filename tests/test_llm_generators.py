@@ -353,6 +353,26 @@ def test_a_cell_that_met_its_deadline_can_be_replayed(schema, tmp_path, concurre
     assert said["ended"] == generator.details()["llm"]["ended"]
 
 
+def test_a_card_that_was_read_off_private_rows_stays_here_as_they_do(tmp_path):
+    """Its bounds are the rows' extremes and its codes may be one patient's."""
+    rows = pd.DataFrame(
+        {"age": [*range(40, 90)] * 2, "village": ["Oberdorf"] * 99 + ["Hintertal"], "died": [0, 1] * 50}
+    )
+    rows.to_csv(tmp_path / "mine.csv", index=False)
+    source = {"_target_": "synthward.benchmarks.sources.file.read", "path": str(tmp_path / "mine.csv")}
+    dataset = load_dataset({"name": "mine", "source": source, "target": "died"})
+    assert dataset.card.sharing == "local-only"
+    settings = {"endpoint": "openai", "model": "m", "base_url": "https://llm.example.org/v1"}
+    generator = ZeroShot(settings)
+    assert "statistics of a local-only table would be sent to llm.example.org" in generator.refuses(dataset.card)
+    seen = TrainView(dataset.schema, dataset.split(Protocol()), generator.access, dataset.card)
+    with pytest.raises(UserError, match="local-only"):
+        generator.fit(seen, 1).sample(2, 2)
+    assert ZeroShot(settings | {"allow_remote": True}).refuses(dataset.card) is None
+    corrected = dataset.card.model_copy(update={"inferred": False})
+    assert generator.refuses(corrected) is None
+
+
 def test_the_identity_holds_the_model_and_not_the_way_to_it():
     near = {"endpoint": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1", "concurrency": 2, "cache": "/x"}
     far = near | {"base_url": "https://elsewhere.example/v1", "concurrency": 9, "cache": None, "max_tokens": 5}

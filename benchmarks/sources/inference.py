@@ -61,7 +61,7 @@ def describe_table(table: pd.DataFrame, target: str | None = None, name: str = "
         reasons = "; ".join(f"{c}: {r}" for c, r in list(unfit.items())[:3])
         raise DatasetError(f"dataset '{name}' has no column that can be benchmarked ({reasons})")
     card: Card = {"name": name, "title": name, "version": 1, "domain": "", "description": DRAFT}
-    card |= {"target": target, "licence": "", "citation": "", "url": "", "sharing": "local-only"}
+    card |= {"target": target, "licence": "", "citation": "", "url": "", "sharing": "local-only", "inferred": True}
     card |= {"sensitive": [], "rules": [], "columns": columns}
     return with_task(card) | ({"drop": unfit} if unfit else {})
 

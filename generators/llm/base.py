@@ -47,7 +47,7 @@ class LLMGenerator(Generator):
         from .endpoints import AccessRefusedError, guard
 
         try:
-            guard(self.model.settings, card.sharing, self._sends)
+            guard(self.model.settings, card.sharing, self._sends(card.inferred))
         except AccessRefusedError as error:
             return str(error)
         return None
@@ -101,9 +101,10 @@ class LLMGenerator(Generator):
         """The model that the settings mean."""
         return resolve(self.llm)
 
-    @property
-    def _sends(self) -> Sends:
-        return cast("Sends", self.access.value)
+    def _sends(self, inferred: bool) -> Sends:
+        """The most that prompts hold of the table; a card that was read off the rows is a summary of them."""
+        described = self.access == Access.DESCRIPTION
+        return "statistics" if described and inferred else cast("Sends", self.access.value)
 
     def _open(self, view: TrainView) -> None:
         """Make the client of one run.
@@ -113,7 +114,7 @@ class LLMGenerator(Generator):
         """
         from .client import Client
 
-        self._client: Client = Client(self.model.settings, view.sharing, self._sends)
+        self._client: Client = Client(self.model.settings, view.sharing, self._sends(view.inferred))
 
     def _account(self) -> dict[str, Any]:
         """What the run cost, for the record: nominal usage is the same whether replies were paid for now or before."""

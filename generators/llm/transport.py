@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 REPLY_BYTES = 4 * 2**20
 CONNECT_SECONDS = 10.0
+# Azure's public, US government and China clouds, and its API management.
+AZURE = (".azure.com", ".azure.us", ".azure.cn", ".azure-api.net", ".azure-api.us", ".azure-api.cn")
 
 
 class ReplyTooLargeError(Exception):
@@ -60,7 +62,7 @@ async def connected(
             headers = [(k, v) for k, v in response.headers.multi_items() if k.lower() not in encoded]
             return type(response)(response.status_code, headers=headers, content=bytes(content), request=request)
 
-    azure = (urlsplit(base_url).hostname or "").endswith(".azure.com")
+    azure = (urlsplit(base_url).hostname or "").endswith(AZURE)
     http = Bounded(
         follow_redirects=False,
         trust_env=not is_loopback(base_url),
