@@ -19,6 +19,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 from synthward.generators.llm.settings import LLMSettings
 
@@ -73,8 +74,13 @@ def says(*texts, **options):
 
 def fails(status, message="no", code=None, param=None, **headers):
     """Behaviour: an error in OpenAI's form. Header names with underscores for hyphens."""
-    error = {"error": {"message": message, "type": "error", "code": code, "param": param}}
-    return lambda _: json_answer(error, status, **{k.replace("_", "-"): v for k, v in headers.items()})
+    headers = {k.replace("_", "-"): v for k, v in headers.items()}
+    return lambda _: json_answer(error(message, code, param), status, **headers)
+
+
+def error(message="no", code=None, param=None):
+    """The data of an error."""
+    return {"error": {"message": message, "type": "error", "code": code, "param": param}}
 
 
 def breaks_off(_):
@@ -123,12 +129,13 @@ class Endpoint:
         always: behaviour once the script is through.
         batch_status: what a batch is said to be.
         failing: status of the first answer to each of the first lines of a batch, in order.
+        refuses: what is wrong with a body in a batch's line, as keywords of :func:`error`; ``None`` if nothing is.
     """
 
     def __init__(self, answer=lambda body, choice: f"row {body.get('seed')} {choice}", delay=0.0):
         self.answer, self.delay = answer, delay
         self.received, self.script, self.always = [], deque(), None
-        self.batch_status, self.failing = "completed", deque()
+        self.batch_status, self.failing, self.refuses = "completed", deque(), lambda body: None
         self.files, self.batches = {}, {}
         self._lock = threading.Lock()
         self._server = Server(("127.0.0.1", 0), _handler(self))
@@ -178,19 +185,28 @@ class Endpoint:
                 name = f"batch-{len(self.batches)}"
                 self.batches[name] = received.body | {"id": name, "object": "batch"}
                 return json_answer(self._batch(name))
-            case "GET", ["batches"]:
-                return json_answer({"object": "list", "has_more": False, "data": [*map(self._batch, self.batches)]})
-            case "GET", ["batches", name]:
+            case "GET", ["batches"]:  # two on a page, the latest first
+                after = parse_qs(urlsplit(received.path).query).get("after")
+                names = [*reversed(self.batches)]
+                names = names[names.index(after[0]) + 1 :] if after else names
+                page = [*map(self._batch, names[:2])]
+                return json_answer({"object": "list", "has_more": len(names) > 2, "data": page})
+            case "GET", ["batches", name] if name in self.batches:
                 return json_answer(self._batch(name))
-        return json_answer({"error": {"message": f"no such place {parts}"}}, 404)
+        return json_answer(error(f"no such place {parts}"), 404)
+
+    def _answer(self, body):
+        if wrong := self.refuses(body):
+            return 400, error(**wrong)
+        status = self.failing.popleft() if self.failing else 200
+        return status, self.completion(body) if status == 200 else error("not now")
 
     def _batch(self, name):
         batch = self.batches[name] | {"status": self.batch_status}
         if self.batch_status in ("completed", "expired") and "output_file_id" not in batch:
             out, wrong = [], []
             for line in map(json.loads, self.files[batch["input_file_id"]].splitlines()):
-                status = self.failing.popleft() if self.failing else 200
-                answer = self.completion(line["body"]) if status == 200 else {"error": {"message": "not now"}}
+                status, answer = self._answer(line["body"])
                 entry = {"custom_id": line["custom_id"], "response": {"status_code": status, "body": answer}}
                 (out if status == 200 else wrong).append(json.dumps(entry | {"error": None}))
             for kind, lines in (("output", out), ("error", wrong)):

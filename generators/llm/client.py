@@ -175,16 +175,27 @@ class Client:
 
     async def _draw(self, sender: Sender, request: Request) -> None:
         """Answer a request by its single draws; what came of them is the reply, even if not all did."""
-        draws = request.single_draws()
         try:
-            await self._all(sender, draws)
+            await self._all(sender, request.single_draws())
         finally:
-            came = [self._known.pop(draw.key).reply for draw in draws if draw.key in self._known]
-            if came:
-                self._known[request.key] = Exchange.joined(request, came)
+            self._join(request)
+
+    def _join(self, request: Request) -> None:
+        """Make what came of the single draws of a request its reply."""
+        came = [self._known.pop(d.key).reply for d in request.single_draws() if d.key in self._known]
+        if came:
+            self._known[request.key] = Exchange.joined(request, came)
 
     async def _submit(self, pending: Sequence[Request], ends: float) -> None:
         from .batch import Batches
 
-        batches = Batches(self._settings, self._budget, ends)
-        await batches.complete(pending, recall=self._recall, keep=self._keep)
+        batches = Batches(self._settings, self._learned, self._budget, ends)
+        apart = await batches.complete(pending, recall=self._recall, keep=self._keep)
+        if not apart:
+            return
+        try:
+            draws = [draw for request in apart for draw in request.single_draws()]
+            await batches.complete(draws, recall=self._recall, keep=self._keep)
+        finally:
+            for request in apart:
+                self._join(request)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from .exchange import Choice, Reply, Usage
-from .failures import Secrets
+from .failures import Failure, Secrets
 
 TOKENS = 10**9  # more than any reply has; a larger count is a lie
 NAME, REASON = 200, 2000  # characters kept
@@ -48,6 +48,13 @@ def parse(body: bytes, key: str, draws: int, secrets: Secrets) -> Reply:
         usage=Usage(prompt_tokens=_count(usage, "prompt_tokens"), completion_tokens=_count(usage, "completion_tokens")),
         model=_clean(data.get("model"), secrets)[:NAME],
     )
+
+
+def filtered(failure: Failure, key: str) -> Reply | None:
+    """The reply that a failure is in truth, if the endpoint's filter of contents refused the request with this key."""
+    if failure.code not in ("content_filter", "content_policy_violation"):
+        return None
+    return Reply(key=key, choices=(Choice(text="", finish="content_filter", refusal=failure.reason),))
 
 
 def _choice(choice: dict[str, Any], secrets: Secrets) -> Choice:

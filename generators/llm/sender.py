@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ...results.errors import UserError
 from . import endpoints, failures, replies, transport
 from .budget import Budget, Spending, at_most, tokens_of
-from .exchange import Choice, Reply, Request, Usage
+from .exchange import Reply, Request, Usage
 from .failures import DeadlineError, EndpointError, Failure, Secrets
 from .settings import LLMSettings
 
@@ -107,9 +107,8 @@ class Sender:
             if field := endpoints.refused_field(outcome, sent):
                 self._learned.dropped.add(field)
                 continue
-            if outcome.code in ("content_filter", "content_policy_violation"):
-                refused = Choice(text="", finish="content_filter", refusal=outcome.reason)
-                return Reply(key=request.key, choices=(refused,))
+            if refusal := replies.filtered(outcome, request.key):
+                return refusal
             attempts += 1
             embedded = self._settings.endpoint == "embedded"
             passing = outcome.passing and (embedded or self._learned.there or not outcome.absent)
