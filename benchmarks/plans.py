@@ -99,6 +99,8 @@ class Forecast:
         done: whether nothing is left to do.
         rows: synthetic rows asked for.
         estimate: what its language model should cost; ``None`` if it asks none, or has its rows.
+        questions: what metrics should cost that ask the model about the table; of the first cell with a model and a
+            table, as the others share its replies.
     """
 
     dataset: str
@@ -106,6 +108,7 @@ class Forecast:
     done: bool
     rows: int
     estimate: Estimate | None
+    questions: Estimate | None = None
 
 
 def write_plan(plan: Plan, store: Store) -> None:

@@ -43,11 +43,12 @@ def print_forecasts(forecasts: Sequence[Forecast]) -> None:
         if forecast.estimate is not None:
             groups.setdefault((forecast.generator, forecast.dataset), []).append(forecast)
     asking = sum(map(len, groups.values()))
+    questions = [(f.dataset, f.questions) for f in forecasts if f.questions is not None]
     cells = "1 cell" if len(forecasts) == 1 else f"{len(forecasts)} cells"
     console.print(
         f"{cells}: {done} done, {len(forecasts) - done} left, {asking} of them ask a language model", highlight=False
     )
-    if not groups:
+    if not groups and not questions:
         return
     table = _table("generator", "dataset", "cells", "rows", "calls", "read", "written", "USD", "time")
     for column in table.columns[2:]:
@@ -59,11 +60,16 @@ def print_forecasts(forecasts: Sequence[Forecast]) -> None:
         total += cost
         rows = sum(f.rows for f in parts)
         table.add_row(escape(generator), escape(dataset), str(len(parts)), f"{rows:,}", *_costs(cost))
+    for dataset, cost in sorted(questions, key=lambda pair: pair[0]):
+        total += cost
+        table.add_row("(metrics)", escape(dataset), "", "", *_costs(cost))
     table.add_row("total", "", str(asking), "", *_costs(total), style="bold")
     console.print(table)
     console.print(
         "Read and written: tokens of prompts and of replies, if every reply were valid. What is cached costs nothing "
-        "again. Time: of the model alone.",
+        "again. Time: of the model alone."
+        + " (metrics): what they ask a model about a table, once for all its cells."
+        * bool(questions),
         highlight=False,
     )
 

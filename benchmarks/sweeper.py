@@ -22,7 +22,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
 from ..generators import TrainView
+from ..generators.estimate import Estimate
 from ..generators.spec import named_paths
+from ..metrics import Evaluation, get
 from ..results.errors import UserError
 from ..results.store import Store
 from .cell import Cell, parse_limits, plan_cell
@@ -79,6 +81,7 @@ def forecast_sweep(config: DictConfig, context: HydraContext) -> list[Forecast]:
     """
     store = Store(Path(str(config.store)).absolute())
     found = []
+    asked: set[tuple[str, str]] = set()
     for planned in _plan(_expand(config, context), config, context, store):
         cell, facts = planned.cell, planned.facts
         made = store.get(facts.id)
@@ -90,8 +93,27 @@ def forecast_sweep(config: DictConfig, context: HydraContext) -> list[Forecast]:
                 cell.dataset.schema, cell.dataset.split(cell.protocol), generator.access, cell.dataset.card
             )
             estimate = generator.estimate(view, cell.rows)
-        found.append(Forecast(cell.dataset.card.name, cell.generator.name, done, cell.rows, estimate))
+        questions = None if done else _questions(planned, asked)
+        found.append(Forecast(cell.dataset.card.name, cell.generator.name, done, cell.rows, estimate, questions))
     return found
+
+
+def _questions(planned: _Planned, asked: set[tuple[str, str]]) -> Estimate | None:
+    """What metrics should cost that ask a language model about a table, unless it was asked before."""
+    dataset = planned.cell.dataset
+    metrics = [get(name) for name in planned.metrics if "language model" in get(name).card.needs]
+    model = planned.cell.generator.build().language_model() if metrics and dataset.card.sharing == "public" else None
+    if not hasattr(model, "rehearse"):  # one of somebody's own need not
+        return None
+    rehearsal = model.rehearse()
+    if (pair := (dataset.fingerprint, rehearsal.identity)) in asked:
+        return None
+    asked.add(pair)
+    rows = dataset.table.head(0)
+    for metric in metrics:
+        metric.measure(Evaluation(dataset.schema, rows, rows, rows, rows, model=rehearsal, source=dataset.table))
+    estimate: Estimate = rehearsal.estimate
+    return estimate
 
 
 def to_plain(config: DictConfig) -> dict[str, Any]:
@@ -112,6 +134,7 @@ class _Planned:
         facts: the cell as it stands in the plan.
         files: files and folders of the user that the cell depends on.
         ours: whether all code and data that make the cell are this package's.
+        metrics: names of the metrics asked for.
         overrides: of the job.
         cell: the cell itself.
     """
@@ -119,6 +142,7 @@ class _Planned:
     facts: PlannedCell
     files: frozenset[str]
     ours: bool
+    metrics: tuple[str, ...]
     overrides: tuple[str, ...]
     cell: Cell
 
@@ -168,7 +192,7 @@ def _plan(jobs: Sequence[list[str]], config: DictConfig, context: HydraContext, 
         named = f"generator.name={_quoted(plain['generator']['name'])}"
         asked = f"metrics.names=[{','.join(map(_quoted, names))}]"
         job = (*overrides, named, asked, f"store={_quoted(str(store.root))}")
-        planned[cell.id] = _Planned(facts, frozenset(files), ours, job, cell)
+        planned[cell.id] = _Planned(facts, frozenset(files), ours, names, job, cell)
     return list(planned.values())
 
 

@@ -142,7 +142,22 @@ def test_a_plan_says_what_a_sweep_will_cost_and_asks_nobody(folder, schema):
     assert "3 cells: 0 done, 3 left, 2 of them ask a language model" in done.stdout
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("llm_zero_shot"))
     assert line.split()[1:5] == ["small", "1", "48", "12"]
+    assert "(metrics)" not in done.stdout
     assert not (folder / "results").exists()
+
+
+def test_a_plan_holds_what_metrics_ask(folder, schema):
+    """Once for a model and a table, whatever the generators are, and as many requests as the sweep then sends."""
+    make_public(folder)
+    with Endpoint(writes_rows(schema)) as endpoint:
+        overrides = asks(endpoint, "generator=llm_zero_shot,llm_few_shot", "seed=0,1", "metrics.names=[memorisation]")
+        done = synthward(folder, "plan", *overrides)
+        assert done.returncode == 0, done.stderr
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith("(metrics)"))
+        (total,) = (line for line in done.stdout.splitlines() if line.startswith("total"))
+        swept(folder, *overrides, TEST_KEY=KEY)
+        assert int(line.split()[2]) == sum(b["messages"][0]["role"] == "system" for b in endpoint.bodies) > 10
+        assert int(total.split()[2]) == len(endpoint.bodies)
 
 
 def test_a_spent_budget_ends_the_sweep_and_a_larger_one_goes_on(folder, schema):

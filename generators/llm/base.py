@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,22 +74,10 @@ class LLMGenerator(Generator):
 
     def estimate(self, view: TrainView, n: int) -> Estimate:
         """What ``n`` rows should cost if every reply were valid; asks nobody."""
-        from .budget import cost
+        from .budget import expect
 
-        settings = self.model.settings
         self.fit(view, 0)
-        calls, tokens = self._expected(n)
-        seconds = None
-        if settings.tokens_per_second:
-            seconds = tokens.completion_tokens / settings.tokens_per_second
-            seconds += tokens.prompt_tokens / (settings.prompt_tokens_per_second or math.inf)
-        return Estimate(
-            calls,
-            tokens.prompt_tokens,
-            tokens.completion_tokens,
-            cost(tokens, settings.price, settings.batch),
-            seconds,
-        )
+        return expect(self.model.settings, *self._expected(n))
 
     @abstractmethod
     def _expected(self, n: int) -> tuple[int, Usage]:

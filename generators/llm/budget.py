@@ -19,6 +19,7 @@ from typing import IO, Any, NamedTuple
 
 from ...results.errors import StoppedError, UserError
 from ...results.store import full_disk_is_clear
+from ..estimate import Estimate
 from .exchange import Usage
 from .settings import LLMSettings, Price
 
@@ -84,6 +85,16 @@ def cost(usage: Usage, price: Price | None, batch: bool = False) -> float | None
         return None
     full = (usage.prompt_tokens * price.prompt + usage.completion_tokens * price.completion) / MILLION
     return full * BATCH_DISCOUNT if batch else full
+
+
+def expect(settings: LLMSettings, calls: int, tokens: Usage) -> Estimate:
+    """What requests should cost in money and, where the speed of the model is known, in time."""
+    seconds = None
+    if settings.tokens_per_second:
+        seconds = tokens.completion_tokens / settings.tokens_per_second
+        seconds += tokens.prompt_tokens / (settings.prompt_tokens_per_second or math.inf)
+    money = cost(tokens, settings.price, settings.batch)
+    return Estimate(calls, tokens.prompt_tokens, tokens.completion_tokens, money, seconds)
 
 
 class Entry(NamedTuple):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ...results.record import canonical_json
+from .budget import expect, tokens_of
 from .client import Client
-from .exchange import Message, Request
+from .exchange import Message, Request, Usage
 from .settings import LLMSettings
 
 
@@ -50,3 +52,40 @@ class Respondent:
         ]
         replies = client.complete(requests)
         return [r.choices[0].text if r.choices and not r.choices[0].refusal else None for r in replies]
+
+    def rehearse(self) -> Rehearsal:
+        """One that is asked the same, for the plan, and asks nobody."""
+        return Rehearsal(self._settings)
+
+
+class Rehearsal:
+    """Adds up what a respondent would be asked.
+
+    Args:
+        settings: of the model.
+
+    Attributes:
+        estimate: of what all that should cost.
+    """
+
+    def __init__(self, settings: LLMSettings) -> None:
+        self._settings = settings
+        self.estimate = expect(settings, 0, Usage())
+
+    @property
+    def identity(self) -> str:
+        """What decides its answers, as text."""
+        return canonical_json(self._settings.defining)
+
+    def complete(
+        self,
+        prompts: Sequence[Sequence[Mapping[str, str]]],
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[str | None]:
+        """No answers."""
+        read = sum(tokens_of(*(message["content"] for message in prompt)) for prompt in prompts)
+        tokens = Usage(prompt_tokens=read, completion_tokens=max_tokens * len(prompts))
+        self.estimate += expect(self._settings, len(prompts), tokens)
+        return [None] * len(prompts)
