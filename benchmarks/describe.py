@@ -1,7 +1,8 @@
 """A first card of a table nobody has described yet.
 
 What can be read off rows is their form: kinds, codes, decimals, which columns lack values. What they mean is in
-a codebook. A card inferred from rows says so, in its description and in the comments of its YAML.
+a codebook. A card inferred from rows says so, in ``inferred`` and in the comments of its YAML, and has no
+description: what a placeholder would say is no knowledge of the patients.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ Card = dict[str, Any]
 HEADER = """\
 # First card of '{name}', inferred from its rows. Correct it, then use it: dataset=file path=... card=this.yaml
 # - bounds: replace them by plausible ones from a codebook or clinical knowledge; these come from the rows.
-# - meaning, unit and the meaning of codes: fill them in; generators that read the card know nothing else.
+# - description, meaning, unit and the meaning of codes: fill them in; generators that read the card know nothing else,
+#   and one that is meant to see a description alone learns something of the rows from what was inferred.
 # - kind: continuous, integer, categorical or ordinal (codes in order).
 # - sensitive: name the columns that tell groups or secrets. sharing: public lets rows go to a remote LLM.
 # - inferred: while it is true, a card of a local-only table goes to no remote LLM. When all of the above comes from

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from ..benchmarks.schema import Column, TableSchema
 
 MIN_PAIRS = 10  # rows with both values known, below which a correlation says nothing
+
+
+class Association(NamedTuple):
+    """Pearson correlation ``r`` of two columns over the ``n`` rows in which both are known."""
+
+    r: float
+    n: int
 
 
 def summarise(rows: pd.DataFrame, schema: TableSchema) -> dict[str, dict[str, Any]]:
@@ -29,7 +36,7 @@ def summarise(rows: pd.DataFrame, schema: TableSchema) -> dict[str, dict[str, An
     return summary
 
 
-def associate(rows: pd.DataFrame, schema: TableSchema) -> dict[tuple[str, str], float]:
+def associate(rows: pd.DataFrame, schema: TableSchema) -> dict[tuple[str, str], Association]:
     """Pearson correlation of every two columns, see :meth:`~.view.TrainView.associations`."""
     import numpy as np
     import pandas as pd
@@ -39,10 +46,13 @@ def associate(rows: pd.DataFrame, schema: TableSchema) -> dict[tuple[str, str], 
     for column in schema.columns:
         for name, values in _scores(rows[column.name], column, schema).items():
             scores[name], owner[name] = values, column.name
-    matrix = pd.DataFrame(scores).corr(min_periods=MIN_PAIRS).to_numpy()
+    table = pd.DataFrame(scores)
+    matrix = table.corr(min_periods=MIN_PAIRS).to_numpy()
+    known = table.notna().to_numpy(dtype=int)
+    counts = known.T @ known
     names = list(scores)
     return {
-        (a, b): float(matrix[i, j])
+        (a, b): Association(float(matrix[i, j]), int(counts[i, j]))
         for i, a in enumerate(names)
         for j, b in enumerate(names)
         if i < j and owner[a] != owner[b] and np.isfinite(matrix[i, j])

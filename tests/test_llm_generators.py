@@ -1,6 +1,7 @@
 """Generators that let a language model write rows: the contract, and what a prompt tells."""
 
 import itertools
+import re
 import time
 from importlib import resources
 
@@ -10,16 +11,18 @@ import pytest
 import yaml
 from llm_endpoint import Endpoint, says
 from llm_rows import group, writes_rows
+from synthward.benchmarks.columns import Column
 from synthward.benchmarks.dataset import DatasetCard, Protocol, Split
-from synthward.benchmarks.schema import TableSchema
+from synthward.benchmarks.schema import Rule, TableSchema
 from synthward.benchmarks.sources import load_dataset
 from synthward.generators import AccessDeniedError, TrainView
 from synthward.generators.checks import check_generator, specimen
 from synthward.generators.llm.few_shot import FewShot
 from synthward.generators.llm.formats import FORMATS
-from synthward.generators.llm.prompts import describe, fictitious, relate
+from synthward.generators.llm.prompts import constrain, describe, fictitious, gather, relate, strongest, tell
 from synthward.generators.llm.statistics import Statistics
 from synthward.generators.llm.zero_shot import ZeroShot
+from synthward.generators.summary import Association, associate
 from synthward.results.errors import UserError
 
 WRITERS = (ZeroShot, Statistics, FewShot)
@@ -128,7 +131,9 @@ def test_other_requests_see_other_examples_and_another_order(schema):
     [
         ("prior_knowledge", "Ward admissions"),
         ("dictionary", "age at admission"),
-        ("example", "A fictitious example"),
+        ("prior_knowledge", "this database"),
+        ("dictionary", "bilirubin is above"),
+        ("example", "a fictitious example"),
     ],
 )
 def test_every_block_of_the_prompt_can_be_left_out(block, text, schema):
@@ -136,10 +141,17 @@ def test_every_block_of_the_prompt_can_be_left_out(block, text, schema):
     for flag in (True, False):
         with Endpoint(writes_rows(schema)) as endpoint:
             generator = ZeroShot(group(endpoint), **{block: flag})
-            generator.fit(view(*specimen(), generator), 1).sample(1, 2)
+            generator.fit(view(ruled(schema), specimen()[1], generator), 1).sample(1, 2)
             said += prompts(endpoint)
     assert text in said[0]
     assert text not in said[1]
+    assert sorted(schema.names) in [sorted(line.split(",")) for line in said[1].splitlines()], "no header"
+
+
+def ruled(schema):
+    """The schema with a rule that most rows obey."""
+    rule = {"name": "of use here alone", "left": "bilirubin", "op": ">", "right": 0.1}
+    return schema.model_copy(update={"rules": (Rule(**rule),)})
 
 
 def test_columns_keep_their_order_without_shuffling(schema):
@@ -159,30 +171,81 @@ def test_the_example_is_that_of_the_card_and_never_a_gap(schema):
 def test_statistics_tell_moments_shares_and_strong_associations(schema):
     _, split = specimen()
     with Endpoint(writes_rows(schema)) as endpoint:
-        generator = Statistics(group(endpoint), threshold=0.3)
-        generator.fit(view(schema, split, generator), 1).sample(1, 2)
-        (prompt,) = prompts(endpoint)
-    assert f"mean {split.train['age'].mean():.4g}" in prompt
-    assert f"f {(split.train['sex'] == 'f').mean():.1%}" in prompt
-    died = (split.train["died"] == "1").astype(float)
-    r = split.train["age"].corr(died)
+        for dictionary in (True, False):
+            generator = Statistics(group(endpoint), threshold=0.3, dictionary=dictionary)
+            generator.fit(view(schema, split, generator), 1).sample(1, 2)
+        prompt, terse = prompts(endpoint)
+    age, female = split.train["age"], (split.train["sex"] == "f").mean()
+    assert f"- age: age at admission, years, whole number from 18 to 95; mean {age.mean():.1f}, SD " in prompt
+    assert f"- age: whole number from 18 to 95; mean {age.mean():.1f}, SD " in terse
+    assert f"- sex: f (female) {female:.1%}, m (male) {1 - female:.1%}" in prompt
+    assert f"- sex: f {female:.1%}, m {1 - female:.1%}" in terse
+    assert [line.partition(":")[0] for line in prompt.splitlines()].count("- age") == 1
+    r = age.corr((split.train["died"] == "1").astype(float))
     assert abs(r) > 0.3
-    assert f"age and died=1: r = {r:+.2f}" in prompt
-    assert not any(abs(float(line.rpartition("= ")[2])) < 0.295 for line in prompt.splitlines() if ": r = " in line)
+    assert re.search(rf"- (age with .*died=1|died=1 with .*age) {re.escape(f'{r:+.2f}')}", prompt)
+    told = re.findall(r"[+-]0\.\d\d", prompt.partition("Correlations")[2])
+    assert told
+    assert min(abs(float(r)) for r in told) >= 0.3
+
+
+def test_statistics_say_how_many_correlations_they_leave_out(schema):
+    _, split = specimen()
+    said = []
+    for most in (2, 99):
+        with Endpoint(writes_rows(schema)) as endpoint:
+            generator = Statistics(group(endpoint), threshold=0.1, most_pairs=most)
+            generator.fit(view(schema, split, generator), 1).sample(1, 2)
+            said += prompts(endpoint)
+    pairs = len(strongest(TrainView(schema, split, Statistics.access).associations(), 0.1))
+    assert 2 < pairs < 99
+    assert f"Correlations in the real patients, the 2 strongest of {pairs}:" in said[0]
+    assert "Correlations in the real patients:" in said[1]
+    assert len(re.findall(r"[+-]0\.\d\d", said[1].partition("Correlations")[2])) == pairs
+
+
+def test_correlations_that_chance_explains_are_not_told():
+    """One is told if it lies beyond two standard errors in the rows in which both columns are known."""
+    known = {
+        ("a", "b"): Association(0.25, 100),
+        ("a", "c"): Association(-0.25, 60),
+        ("b", "c"): Association(0.1, 10**6),
+    }
+    assert strongest(known, 0.2) == [("a", "b", 0.25)]
+    assert strongest(known, 0.2, errors=0) == [("a", "b", 0.25), ("a", "c", -0.25)]
+    assert len(strongest(known, 0.0)) == 2
+    rng = np.random.default_rng(0)
+    noise = pd.DataFrame(rng.normal(size=(80, 25)), columns=[f"x{i}" for i in range(25)])
+    noise.iloc[:40, 0] = np.nan
+    card = TableSchema.model_validate({"columns": {c: {"kind": "continuous"} for c in noise}})
+    found = associate(noise, card)
+    assert found["x0", "x1"].n == 40
+    assert found["x1", "x2"].n == 80
+    assert found["x0", "x1"].r == pytest.approx(noise["x0"].corr(noise["x1"]))
+    assert len(strongest(found, 0.0)) / len(found) == pytest.approx(0.05, abs=0.03)
 
 
 def test_associations_are_those_of_pandas_and_the_strongest_come_first(schema):
     _, split = specimen()
     told = TrainView(schema, split, Statistics.access).associations()
     expected = split.train["age"].corr(split.train["creatinine"])
-    assert told["age", "creatinine"] == pytest.approx(expected)
-    assert told["age", "ward=surgical"] == pytest.approx(
+    assert told["age", "creatinine"].r == pytest.approx(expected)
+    assert told["age", "ward=surgical"].r == pytest.approx(
         split.train["age"].corr((split.train["ward"] == "surgical").where(split.train["ward"].notna()).astype(float))
     )
     lines = relate(told, schema, 0.0, 5)
     sizes = [abs(float(line.rpartition("= ")[2])) for line in lines]
     assert len(lines) == 5
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_associations_gathered_by_column_are_the_same_pairs(schema):
+    pairs = strongest(TrainView(schema, specimen()[1], Statistics.access).associations(), 0.0)
+    lines = [line.partition(" with ") for line in gather(pairs, schema)]
+    told = [{first, *other.rsplit(" ", 1)} for first, _, others in lines for other in others.split(", ")]
+    names = {c.name: f"{c.name}={list(c.codes)[-1]}" if len(c.codes) == 2 else c.name for c in schema.columns}
+    assert len(lines) < len(pairs) == len(told)
+    assert all({names.get(a, a), names.get(b, b), f"{r:+.2f}"} in told for a, b, r in pairs)
 
 
 def test_a_constant_column_has_no_association(schema):
@@ -421,10 +484,156 @@ def test_an_estimate_is_near_what_a_run_costs(name):
 
 
 def test_a_dictionary_line_says_all_and_without_meanings_only_the_values(schema):
-    assert describe(schema["age"]) == "age at admission, years, a whole number from 18 to 95"
-    assert describe(schema["age"], meaning=False) == "a whole number from 18 to 95"
-    assert describe(schema["sex"]) == "one of: f (female), m (male)"
-    assert describe(schema["stage"], meaning=False) == "in this order one of: 1, 2, 3, 4"
+    assert describe(schema["age"]) == "age at admission, years, whole number from 18 to 95"
+    assert describe(schema["age"], meaning=False) == "whole number from 18 to 95"
+    assert describe(schema["sex"]) == "f (female) or m (male)"
+    assert describe(schema["stage"], meaning=False) == "in order 1, 2, 3 or 4"
+    assert describe(schema["albumin"], gaps=True) == "number from 1 to 6, may be missing"
+    assert describe(schema["age"], gaps=True) == describe(schema["age"])
+
+
+def test_what_says_no_more_than_the_name_is_not_told():
+    def column(**facts):
+        return Column(**{"name": "race", "kind": "categorical", "meaning": "race"} | facts)
+
+    assert describe(column(codes={"White": "white", "Other": "other"})) == "White or Other"
+    assert describe(column(codes={"No": "no", "Yes": "yes, or unknown"})) == "No or Yes (yes, or unknown)"
+    assert describe(column(codes={"+": "positive", "-": "negative"})) == "+ (positive) or - (negative)"
+    assert describe(column(meaning="race, as told", codes={"a": ""})) == "race, as told, a"
+    assert describe(column(codes={"a, b": "", "c": ""})) == '"a, b" or c'
+    schooling = {"name": "educ", "kind": "integer", "meaning": "years of schooling", "unit": "years"}
+    assert describe(column(**schooling, bounds=(0, 1e6))) == "years of schooling, whole number from 0 to 1000000"
+
+
+def test_numbers_are_told_to_about_a_hundredth_of_the_sd():
+    def told(mean, sd, quantiles, **facts):
+        column = Column(**{"name": "x", "kind": "continuous"} | facts)
+        return tell(column, {"mean": mean, "sd": sd, "quantiles": quantiles, "missing": 0.0})
+
+    assert told(1718.4, 1941.7, [558.4, 853.5, 1165.2, 1774.0, 3875.1]) == (
+        "mean 1720, SD 1940, median 1170, half from 850 to 1770, 90% from 560 to 3880"
+    )
+    assert told(1957.234, 12.3456, [1938, 1949.5, 1957, 1965, 1977], kind="integer") == (
+        "mean 1957.2, SD 12.3, median 1957, half from 1950 to 1965, 90% from 1938 to 1977"
+    )
+    assert told(3.4689, 0.46123, [2.6391, 3.19, 3.5, 3.76, 4.2142], decimals=2).startswith("mean 3.469, SD 0.461, ")
+    assert told(5.0, 0.0, [5.0] * 5).startswith("mean 5, SD 0, median 5, ")
+
+
+def test_codes_that_look_like_operators_are_quoted_in_correlations():
+    columns = {"po2": [">60", "<=60"], "ph": [">=7.25", "<7.25"], "type": ["I", "II b", "III"]}
+    card = TableSchema.model_validate({"columns": {k: {"kind": "categorical", "codes": v} for k, v in columns.items()}})
+    known = {("po2", "ph"): Association(0.66, 200), ("po2", "type=II b"): Association(-0.5, 200)}
+    assert relate(known, card, 0.2, 9) == [
+        'po2="<=60" and ph="<7.25": r = +0.66',
+        'po2="<=60" and type="II b": r = -0.50',
+    ]
+    assert gather(strongest(known, 0.2), card) == ['po2="<=60" with ph="<7.25" +0.66, type="II b" -0.50']
+
+
+def test_rules_are_told_in_words():
+    card = TableSchema.model_validate(
+        {
+            "columns": {
+                "age": {"kind": "integer", "bounds": [18, 90]},
+                "dbp": {"kind": "integer", "bounds": [30, 180]},
+                "sbp": {"kind": "integer", "bounds": [60, 300]},
+                "meno": {"kind": "categorical", "codes": [0, 1]},
+                "group": {"kind": "categorical", "codes": ["CHF", "Lung Cancer", "Coma"]},
+                "class": {"kind": "categorical", "codes": ["chronic", "cancer"]},
+                "day": {"kind": "categorical", "codes": [0, 1]},
+                "month": {"kind": "categorical", "codes": [0, 1]},
+            },
+            "rules": [
+                {"name": "a", "left": "dbp", "op": "<", "right": "sbp"},
+                {"name": "b", "left": "age", "op": "<=", "right": 65, "when": {"meno": 0}},
+                {"name": "c", "left": "class", "op": "==", "right": "chronic", "when": {"group": "CHF"}},
+                {"name": "d", "left": "class", "op": "==", "right": "chronic", "when": {"group": "Coma"}},
+                {"name": "e", "left": "class", "op": "!=", "right": "chronic", "when": {"group": "Lung Cancer"}},
+                {"name": "f", "left": "month", "op": "==", "right": "day", "when": {"day": 1}},
+            ],
+        }
+    )
+    assert constrain(card.rules, card) == [
+        "dbp is below sbp",
+        "age is at most 65 if meno is 0",
+        "class is chronic if group is CHF or group is Coma",
+        'class is not chronic if group is "Lung Cancer"',
+        "month is 1 if day is 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "ending"),
+    [
+        ({}, 1, "Write 1 new patient as a CSV line with the values in the order of the columns, without the header. "),
+        (
+            {},
+            3,
+            "Write 3 new patients as CSV lines with the values in the order of the columns, each on a line of its ",
+        ),
+        ({"format": "json"}, 1, "Write 1 new patient as a JSON object with the columns as keys. Write only that "),
+        ({"format": "array"}, 2, "Write 2 new patients as JSON arrays with the values in the order of the columns, "),
+        (
+            {"format": "json", "structure": "json_schema"},
+            3,
+            'as one JSON object {"rows": [...]} that lists 3 JSON objects with the columns as keys. ',
+        ),
+        (
+            {"format": "array", "structure": "json_schema"},
+            1,
+            'as one JSON object {"rows": [...]} that lists 1 JSON array with the values in the order of the columns. ',
+        ),
+    ],
+)
+def test_the_prompt_asks_for_what_the_form_lets_through(settings, rows, ending, schema):
+    with Endpoint(writes_rows(schema, format=settings.get("format", "csv"), rows=rows)) as endpoint:
+        generator = ZeroShot(group(endpoint, **settings, rows_per_reply=rows, draws=1))
+        table = generator.fit(view(*specimen(), generator), 1).sample(rows, 2)
+        (prompt,) = prompts(endpoint)
+    assert ending in prompt.splitlines()[-1]
+    assert len(table) == rows
+
+
+@pytest.mark.parametrize(("format", "gap"), [("csv", "an empty field"), ("json", "null"), ("array", "null")])
+def test_examples_come_with_what_a_gap_looks_like_and_are_not_to_be_repeated(format, gap, schema):
+    said = {}
+    for writer in (FewShot, ZeroShot):
+        with Endpoint(writes_rows(schema, format=format)) as endpoint:
+            generator = writer(group(endpoint, format=format))
+            generator.fit(view(*specimen(), generator), 1).sample(1, 2)
+            (said[writer],) = prompts(endpoint)
+    assert f"in this order; {gap} is a missing value:" in said[FewShot]
+    assert "xamples of real rows, not to be repeated:" in said[FewShot]
+    assert "in this order, none of them missing:" in said[ZeroShot]
+    gappy = {c.name for c in schema.columns if c.missing}
+    assert {line[2:].partition(":")[0] for line in said[FewShot].splitlines() if "may be missing" in line} == gappy
+    assert "may be missing" not in said[ZeroShot]
+
+
+def test_a_shown_row_is_rounded_as_the_form_would_have_it(schema):
+    _, split = specimen()
+    rough = [part.assign(bilirubin=part["bilirubin"] + 0.0123456789) for part in (split.train, split.control)]
+    with Endpoint(writes_rows(schema)) as endpoint:
+        generator = FewShot(group(endpoint))
+        generator.fit(view(schema, Split(*rough, split.test), generator), 1).sample(1, 2)
+        (prompt,) = prompts(endpoint)
+    assert not re.search(r"\.\d{3}", prompt)
+
+
+def test_a_description_that_is_a_placeholder_is_not_sent(tmp_path):
+    rows = pd.DataFrame({"age": [*range(40, 90)] * 2, "died": [0, 1] * 50})
+    rows.to_csv(tmp_path / "mine.csv", index=False)
+    source = {"_target_": "synthward.benchmarks.sources.file.read", "path": str(tmp_path / "mine.csv")}
+    for more, start in (({}, "mine."), ({"description": "Adults on a ward"}, "mine. Adults on a ward.")):
+        dataset = load_dataset({"name": "mine", "source": source, "target": "died", **more})
+        with Endpoint(writes_rows(dataset.schema)) as endpoint:
+            generator = ZeroShot(group(endpoint))
+            seen = TrainView(dataset.schema, dataset.split(Protocol()), generator.access, dataset.card)
+            generator.fit(seen, 1).sample(1, 2)
+            (prompt,) = prompts(endpoint)
+        assert "inferred" not in prompt
+        assert prompt.startswith(f"{start}\n\nInvent")
 
 
 def test_the_identity_of_an_own_model_is_its_content_and_not_its_place(tmp_path):

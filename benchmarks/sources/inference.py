@@ -24,11 +24,6 @@ MOST_DECIMALS = 6
 DATE = re.compile(r"\d{4}-\d{1,2}(-\d{1,2})?([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}( .*)?|\d{1,2}:\d{2}(:\d{2})?")
 ID_ENDINGS = ("id", "mrn", "key", "index", "number", "nr", "patient", "subject", "case", "rownames")
 
-DRAFT = (
-    "Draft. Kinds, codes and bounds were inferred from the rows themselves, not taken from a codebook: "
-    "a generator that is meant to see a description only learns something of the rows from it."
-)
-
 POSITIVE = ("1", "yes", "y", "true", "positive", "pos", "dead", "died", "death", "event", "case", "present")
 
 
@@ -60,7 +55,7 @@ def describe_table(table: pd.DataFrame, target: str | None = None, name: str = "
     if not columns:
         reasons = "; ".join(f"{c}: {r}" for c, r in list(unfit.items())[:3])
         raise DatasetError(f"dataset '{name}' has no column that can be benchmarked ({reasons})")
-    card: Card = {"name": name, "title": name, "version": 1, "domain": "", "description": DRAFT}
+    card: Card = {"name": name, "title": name, "version": 1, "domain": "", "description": ""}
     card |= {"target": target, "licence": "", "citation": "", "url": "", "sharing": "local-only", "inferred": True}
     card |= {"sensitive": [], "rules": [], "columns": columns}
     return with_task(card) | ({"drop": unfit} if unfit else {})

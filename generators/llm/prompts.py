@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ...benchmarks.columns import Column, Kind
+from ...benchmarks.columns import Column, Kind, label
 from ..summary import indicated
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from ...benchmarks.schema import TableSchema
+    from ...benchmarks.schema import Rule, TableSchema
+    from ..summary import Association
+    from ..view import TrainView
 
 FOLDER = Path(__file__).parent / "templates"
+STANDARD_ERRORS = 2.0  # from zero, within which a correlation may be chance
+VERBS = {"<": "is below", "<=": "is at most", ">": "is above", ">=": "is at least", "==": "is", "!=": "is not"}
+
+Pair: TypeAlias = tuple[str, str, float]  # two names of associations, and their correlation
 
 
 def render(template: str, **context: Any) -> str:
@@ -29,58 +38,104 @@ def template_hash(template: str) -> str:
     return hashlib.sha256((FOLDER / template).read_bytes()).hexdigest()[:12]
 
 
-def describe(column: Column, meaning: bool = True) -> str:
-    """What a column holds, in one line: ``age at admission, years, a whole number from 18 to 95``.
+def introduce(view: TrainView) -> str:
+    """The title and the description of a table, of which either may be lacking."""
+    return " ".join(f"{text.removesuffix('.')}." for text in (view.title, view.description) if text)
+
+
+def describe(column: Column, meaning: bool = True, facts: Mapping[str, Any] | None = None, gaps: bool = False) -> str:
+    """What a column holds, in one line: ``age at admission, years, whole number from 18 to 95``.
 
     Args:
         column: of the card.
-        meaning: whether to tell the column's and its codes' meanings; else only what values it takes.
+        meaning: whether to tell the column's and its codes' meanings, as far as they say more than the names; else
+            only what values it takes.
+        facts: its summary in the train rows, to be told with it, but for how many are missing.
+        gaps: whether to tell that a value may be missing.
     """
-    parts = [column.meaning] if meaning and column.meaning else []
+    parts = [column.meaning] if meaning and _adds(column.meaning, column.name) else []
     if column.numeric:
-        parts += [column.unit] if meaning and column.unit else []
-        kind = "a whole number" if column.kind is Kind.INTEGER else "a number"
-        bounds = f" from {column.bounds[0]:g} to {column.bounds[1]:g}" if column.bounds else ""
+        if meaning and _adds(column.unit or "", f"{column.name} {column.meaning}"):
+            parts.append(str(column.unit))
+        kind = "whole number" if column.kind is Kind.INTEGER else "number"
+        bounds = " from {} to {}".format(*map(label, column.bounds)) if column.bounds else ""
         parts.append(kind + bounds)
     else:
-        order = "in this order one of" if column.kind is Kind.ORDINAL else "one of"
-        codes = (f"{c} ({m})" if meaning and m and m != c else c for c, m in column.codes.items())
-        parts.append(f"{order}: {', '.join(codes)}")
-    return ", ".join(parts)
+        names = [json.dumps(c, ensure_ascii=False) if "," in c or not c.strip() else c for c in column.codes]
+        told = zip(names, column.codes.values(), strict=True)
+        codes = [f"{c} ({m})" if meaning and _adds(m, c) else c for c, m in told]
+        if facts:
+            codes = [
+                f"{text} {_percent(facts['shares'].get(c, 0))}" for c, text in zip(column.codes, codes, strict=True)
+            ]
+        options = ", ".join(codes) if facts else " or ".join(filter(None, (", ".join(codes[:-1]), codes[-1])))
+        parts.append(f"in order {options}" if column.kind is Kind.ORDINAL else options)
+    if gaps and column.missing:
+        parts.append("may be missing")
+    moments = _moments(column, facts) if column.numeric and facts else ""
+    return "; ".join(filter(None, (", ".join(parts), moments)))
 
 
 def tell(column: Column, facts: Mapping[str, Any]) -> str:
-    """The summary of a column in words: mean, SD and percentiles, or shares of codes.
+    """The summary of a column in words: mean, SD and percentiles, or shares of codes; and how many are missing.
 
     The smallest and the largest value are left out: each is one patient's.
     """
-    parts = []
-    if "shares" in facts:
-        shares = sorted(facts["shares"].items(), key=lambda item: -item[1])
-        parts.append(", ".join(f"{code} {share:.1%}" for code, share in shares))
-    elif "mean" in facts:
-        low, quarter, middle, three, high = (f"{q:.4g}" for q in facts["quantiles"])
-        parts.append(f"mean {facts['mean']:.4g}, SD {facts['sd']:.3g}, median {middle}")
-        parts.append(f"half of the values from {quarter} to {three}, 90 % from {low} to {high}")
-    if facts["missing"] > 0:
-        parts.append(f"missing in {facts['missing']:.1%}")
-    return "; ".join(parts)
+    shares = sorted(facts.get("shares", {}).items(), key=lambda item: -item[1])
+    parts = [_moments(column, facts), ", ".join(f"{code} {_percent(share)}" for code, share in shares)]
+    parts += [f"missing in {_percent(facts['missing'])}"] if facts["missing"] > 0 else []
+    return "; ".join(filter(None, parts))
+
+
+def constrain(rules: Iterable[Rule], schema: TableSchema) -> list[str]:
+    """Rules of a card in words: ``age is below 65 if meno is 0``. Those with one conclusion are told together."""
+    told: dict[str, list[str]] = {}
+    for rule in rules:
+        right = rule.when.get(str(rule.right), rule.right)  # a column of which the rule itself gives the code
+        right = right if right in schema.names else _quoted(label(right))
+        case = " and ".join(f"{name} is {_quoted(code)}" for name, code in rule.when.items())
+        told.setdefault(f"{rule.left} {VERBS[rule.op]} {right}", []).append(case)
+    return [f"{fact} if {' or '.join(cases)}" if all(cases) else fact for fact, cases in told.items()]
+
+
+def strongest(
+    associations: Mapping[tuple[str, str], Association], threshold: float, errors: float = STANDARD_ERRORS
+) -> list[Pair]:
+    """Pairs whose correlation is worth telling, the strongest first.
+
+    Args:
+        associations: pair of names to correlation and number of rows.
+        threshold: absolute correlation from which a pair is told.
+        errors: standard errors that it must be away from zero; of a chance correlation in ``n`` rows, one is
+            ``1 / sqrt(n)``.
+    """
+    strong = {pair: r for pair, (r, n) in associations.items() if abs(r) >= max(threshold, errors / math.sqrt(n))}
+    return sorted(((a, b, r) for (a, b), r in strong.items()), key=lambda pair: (-abs(pair[2]), pair))
 
 
 def relate(
-    associations: Mapping[tuple[str, str], float], schema: TableSchema, threshold: float, most: int
+    associations: Mapping[tuple[str, str], Association], schema: TableSchema, threshold: float, most: int
 ) -> list[str]:
-    """The strongest associations in words: ``age and died=yes: r = +0.32``.
+    """The strongest associations in words, one a line: ``age and died=yes: r = +0.32``.
 
     Args:
-        associations: pair of names to correlation.
+        associations: pair of names to correlation and number of rows.
         schema: of the table.
-        threshold: absolute correlation from which a pair is told.
+        threshold: absolute correlation from which a pair is told, if it is more than chance gives.
         most: number of pairs that are told at most, the strongest ones.
     """
-    strong = sorted((-abs(r), a, b, r) for (a, b), r in associations.items() if abs(r) >= threshold)
-    said = {c.name: f"{c.name}={indicated(c, schema)}" for c in schema.columns if len(c.codes) == 2}
-    return [f"{said.get(a, a)} and {said.get(b, b)}: r = {r:+.2f}" for _, a, b, r in strong[:most]]
+    said = _said(schema)
+    return [f"{said[a]} and {said[b]}: r = {r:+.2f}" for a, b, r in strongest(associations, threshold)[:most]]
+
+
+def gather(pairs: Iterable[Pair], schema: TableSchema) -> list[str]:
+    """Associations in fewer words: ``age with died=yes +0.32, creatinine +0.25``, each pair once."""
+    said = _said(schema)
+    lines: dict[str, list[str]] = {}
+    for a, b, r in pairs:
+        first, second = (b, a) if b in lines and a not in lines else (a, b)
+        lines.setdefault(first, []).append(f"{said[second]} {r:+.2f}")
+    return [f"{said[first]} with {', '.join(others)}" for first, others in lines.items()]
 
 
 def fictitious(columns: Sequence[Column], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +154,47 @@ def _middle(column: Column) -> float | str:
         return codes[(len(codes) - 1) // 2 if column.kind is Kind.ORDINAL else 0]
     low, high = column.bounds or (0.0, 100.0)
     middle = (low + high) / 2
-    return float(round(middle)) if column.kind is Kind.INTEGER else round(middle, column.decimals or 1)
+    return round(middle, column.places)
+
+
+def _adds(text: str, known: str) -> bool:
+    """Whether a text says more than what is known already: ``female`` does not of the code ``Female``."""
+    return bool(text) and not _words(text) <= _words(known)
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", text.casefold())) or {text}
+
+
+def _quoted(code: str) -> str:
+    """A code within a sentence: in quotes if it could be taken for something else."""
+    return code if re.fullmatch(r"\w([\w.+/-]*\w)?", code) else json.dumps(code, ensure_ascii=False)
+
+
+def _said(schema: TableSchema) -> dict[str, str]:
+    """What the names of associations are called: of two codes, the one that counts is said."""
+    said = {c.name: c.name for c in schema.columns}
+    said |= {f"{c.name}={code}": f"{c.name}={_quoted(code)}" for c in schema.columns for code in c.codes}
+    return said | {c.name: said[f"{c.name}={indicated(c, schema)}"] for c in schema.columns if len(c.codes) == 2}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}".removesuffix(".0") + "%"
+
+
+def _moments(column: Column, facts: Mapping[str, Any]) -> str:
+    """Mean, SD and percentiles, to the digit that is about a hundredth of the SD."""
+    if "mean" not in facts:
+        return ""
+    places = 2 - math.floor(math.log10(facts["sd"])) if facts["sd"] > 0 else column.places
+    low, quarter, middle, three, high = (_rounded(q, min(places, column.places)) for q in facts["quantiles"])
+    mean, sd = _rounded(facts["mean"], places), _rounded(facts["sd"], places)
+    return f"mean {mean}, SD {sd}, median {middle}, half from {quarter} to {three}, 90% from {low} to {high}"
+
+
+def _rounded(value: float, places: int) -> str:
+    text = f"{round(value, places):.{max(0, places)}f}"
+    return text.rstrip("0").removesuffix(".") if "." in text else text
 
 
 @cache

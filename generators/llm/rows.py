@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,21 +18,15 @@ from .exchange import Form, Message, Request, Usage
 from .failures import DeadlineError
 from .formats import FORMATS
 from .judging import accept
-from .prompts import describe, fictitious, render, template_hash
+from .prompts import constrain, describe, fictitious, introduce, render, template_hash
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..view import TrainView
     from .exchange import Choice, Reply
-    from .settings import RowFormat
 
 TEMPLATE = "rows.j2"
-FORMS: Mapping[RowFormat, str] = {
-    "csv": "as CSV with the values in the order of the columns, without a header",
-    "json": "as a JSON object with the columns as keys",
-    "array": "as a JSON array with the values in the order of the columns",
-}
 CHARACTERS_PER_TOKEN = 1.5  # fewer than any row has, so that no row is cut off
 ROOM = 48  # tokens beyond the length of an example row
 ENOUGH = 200  # rows read after which the share of valid ones tells whether to go on
@@ -161,20 +155,22 @@ class RowWriter(LLMGenerator):
         settings = self.model.settings
         format = FORMATS[settings.format]
         per_reply = min(rows, settings.rows_per_reply)
-        blocks = {"statistics": (), "associations": (), "examples": (), "real": False, **self._blocks(order, index)}
+        blocks = {"statistics": {}, "associations": (), "examples": (), "real": False, **self._blocks(order, index)}
+        facts, gaps = blocks["statistics"], self.missing == "reproduced"
+        texts = [describe(c, self.dictionary, facts.get(c.name), gaps) for c in order]
         blocks["examples"] = [format.write(row, order) for row in blocks["examples"]]
         longest = max([len(line) for line in blocks["examples"]] or [sum(12 + len(c.name) for c in order)])
         prompt = render(
             TEMPLATE,
             **blocks,
-            prior_knowledge=self.prior_knowledge and bool(self._view.title),
-            title=self._view.title,
-            description=self._view.description,
-            dictionary=[{"name": c.name, "text": describe(c, self.dictionary)} for c in order],
+            database=introduce(self._view) if self.prior_knowledge else "",
+            columns=[{"name": c.name, "text": text} for c, text in zip(order, texts, strict=True)],
+            rules=constrain(self._schema.rules, self._schema) if self.dictionary else (),
             header=format.header(order),
-            gaps=self.missing == "reproduced",
+            gaps=gaps and any(c.missing for c in order),
             rows=per_reply,
-            form=FORMS[settings.format],
+            format=settings.format,
+            wrapped=settings.structure == "json_schema",
         )
         form = format.form(order, per_reply) if settings.structure != "none" else Form()
         return Request(
