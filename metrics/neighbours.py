@@ -10,13 +10,13 @@ from .base import Evaluation
 from .encoding import Encoded, Part, encoded, group_keys
 
 BLOCK = 500_000  # distances or candidate pairs held at once: 4 MB an array
-TOLERANCE = 0.01  # of the queried value, in either direction
+TOLERANCE = 0.01
 
 
-def near_equal(queries: Encoded, rows: Encoded) -> np.ndarray:
+def near_equal(queries: Encoded, rows: Encoded, tolerance: float = TOLERANCE) -> np.ndarray:
     """Which queries have a row that agrees with them in all columns, within a tolerance for numbers.
 
-    A number agrees if it lies within 1 % of the query's; labels must be equal; missing agrees with
+    A number agrees if it lies within the tolerance of the query's; labels must be equal; missing agrees with
     missing alone. Rows are grouped by labels and missing values, and each group is sorted by each
     numeric column. The column that leaves a query the fewest candidates in its group names them, and those are
     compared in full.
@@ -24,6 +24,7 @@ def near_equal(queries: Encoded, rows: Encoded) -> np.ndarray:
     Args:
         queries: shape ``(queries, columns)``; faster without repeated rows.
         rows: shape ``(rows, columns)``; likewise.
+        tolerance: as a share of the query's number, in either direction.
 
     Returns:
         Boolean array of shape ``(queries,)``.
@@ -35,7 +36,7 @@ def near_equal(queries: Encoded, rows: Encoded) -> np.ndarray:
         return found
     places = np.flatnonzero(found)
     numbers, query_groups = queries.numbers[places], query_groups[places]
-    slack = np.abs(TOLERANCE * numbers)
+    slack = np.abs(tolerance * numbers)
     order = np.empty(rows.numbers.shape, dtype=np.int64)
     first, last = np.empty(numbers.shape, dtype=np.int64), np.empty(numbers.shape, dtype=np.int64)
     for j in range(n_columns):

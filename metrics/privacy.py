@@ -9,7 +9,7 @@ import numpy as np
 from .base import Evaluation, Value, metric
 from .encoding import Encoded, Part, encoded, row_keys
 from .marginals import SDMETRICS
-from .neighbours import Space, gower_spaces, near_equal, nearest
+from .neighbours import TOLERANCE, Space, gower_spaces, near_equal, nearest
 from .summary import share_value
 
 TIE = 1e-9  # distances nearer to each other than this differ by rounding alone
@@ -65,7 +65,9 @@ def near_duplicates(evaluation: Evaluation) -> list[Value]:
     definition="Share of synthetic rows that copy one of the train rows shown to the generator as examples: the same "
     "labels, the same values missing and every number within 1 % of the synthetic one (variant 'shown'), or equal in "
     "every value (variant 'exact'); beside them the share that copies one of as many control rows, which is what "
-    "chance gives (variant 'control').",
+    "chance gives (variant 'control'). Rows count as they are and as they stand in a prompt: rounded to the card's "
+    "decimals, or where it gives none, to a thousandth of the range or finer.",
+    version=2,
 )
 def example_copying(evaluation: Evaluation) -> list[Value]:
     """Copies of the rows that stood in the prompt, and what chance gives of them."""
@@ -74,15 +76,15 @@ def example_copying(evaluation: Evaluation) -> list[Value]:
         return [Value(None, "shown", reason="no train row was shown to the generator in a prompt")]
     if shown[0] < 0 or shown[-1] >= len(evaluation.train):
         return [Value(None, "shown", reason="the shown rows are not rows of this train part")]
-    keys = row_keys(evaluation)
-    copies = _near(evaluation, "synthetic", encoded(evaluation, "train").take(shown))
+    rows = encoded(evaluation, "train").take(shown)
     order = _by_value(evaluation, "control")
     drawn = order[np.random.default_rng(evaluation.seed).permutation(len(order))[: len(shown)]]
-    chance = _share(_near(evaluation, "synthetic", encoded(evaluation, "control").take(drawn)), "synthetic", "control")
+    others = encoded(evaluation, "control").take(drawn)
+    chance = _share(_copies(evaluation, others), "synthetic", "control")
     if len(drawn) < len(shown):
         chance = replace(chance, reason=f"there are {len(drawn)} control rows for {len(shown)} shown ones")
-    equal = np.isin(keys["synthetic"], keys["train"][shown])
-    return [_share(copies, "synthetic", "shown"), _share(equal, "synthetic", "exact"), chance]
+    found = _share(_copies(evaluation, rows), "synthetic", "shown")
+    return [found, _share(_copies(evaluation, rows, 0.0), "synthetic", "exact"), chance]
 
 
 @metric(
@@ -112,10 +114,17 @@ def dcr_share(evaluation: Evaluation) -> Value:
     return Value(float(nearer.sum() + ties.sum() / 2) / len(ties), n=len(ties))
 
 
-def _near(evaluation: Evaluation, part: Part, rows: Encoded) -> np.ndarray:
+def _copies(evaluation: Evaluation, rows: Encoded, tolerance: float = TOLERANCE) -> np.ndarray:
+    """Which synthetic rows agree with one of ``rows``, as it is or as it stands in a prompt."""
+    numbers = [rows.numbers[:, j].round(evaluation.schema[n].places) for j, n in enumerate(evaluation.schema.numeric)]
+    written = replace(rows, numbers=np.stack(numbers, axis=1)) if numbers else rows
+    return _near(evaluation, "synthetic", rows, tolerance) | _near(evaluation, "synthetic", written, tolerance)
+
+
+def _near(evaluation: Evaluation, part: Part, rows: Encoded, tolerance: float = TOLERANCE) -> np.ndarray:
     """Which rows of a part agree with one of ``rows`` within the tolerance, shape ``(rows of the part,)``."""
     _, first, copies = np.unique(row_keys(evaluation)[part], return_index=True, return_inverse=True)
-    found: np.ndarray = near_equal(encoded(evaluation, part).take(first), rows)[copies]
+    found: np.ndarray = near_equal(encoded(evaluation, part).take(first), rows, tolerance)[copies]
     return found
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metric_tables import WARD, evaluation, subset, ward
+from synthward.benchmarks.schema import TableSchema
 from synthward.metrics import Evaluation, get
 from synthward.metrics.memorisation import CsvText, memorisation
 from synthward.results.record import Measurement, Status
@@ -218,6 +219,22 @@ def test_planted_copies_are_found_at_their_rate(rate: float) -> None:
     assert found["shown"] == pytest.approx(rate, abs=0.01)
     assert found["exact"] < 0.01
     assert max(copied(exact, train, range(50, 100)).values()) < 0.01
+
+
+def test_a_copy_of_a_row_that_was_rounded_for_the_prompt_is_found() -> None:
+    """Where the card gives no decimals, a number in a prompt may lie further than 1 % from that of the train row."""
+    lactate = WARD["lactate"].model_copy(update={"bounds": (0.0, 900.0)})
+    assert lactate.places == 1
+    schema = TableSchema(columns=(lactate, WARD["sex"]))
+    rng = np.random.default_rng(1)
+    low, high = (
+        pd.DataFrame({"lactate": rng.uniform(a, a + 1, 100), "sex": rng.choice(["f", "m"], 100)}) for a in (0.1, 700)
+    )
+    copies = low.assign(lactate=low["lactate"].round(1))
+    made = pd.concat([copies.head(40), high.head(60)], ignore_index=True).astype({"sex": object})
+    evaluated = evaluation(made, schema, train=low, control=high + {"lactate": 100, "sex": ""}, test=high)
+    found = measure("example_copying", replace(evaluated, shown=tuple(range(40))))
+    assert {v: m.value for v, m in found.items()} == {"shown": 0.4, "exact": 0.4, "control": 0.0}
 
 
 def test_chance_is_what_as_many_control_rows_give() -> None:
