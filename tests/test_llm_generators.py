@@ -3,6 +3,8 @@
 import itertools
 import re
 import time
+from contextlib import suppress
+from functools import partial
 from importlib import resources
 
 import numpy as np
@@ -15,11 +17,12 @@ from synthward.benchmarks.columns import Column
 from synthward.benchmarks.dataset import DatasetCard, Protocol, Split
 from synthward.benchmarks.schema import Rule, TableSchema
 from synthward.benchmarks.sources import load_dataset
-from synthward.generators import AccessDeniedError, TrainView
+from synthward.generators import Access, AccessDeniedError, TrainView
 from synthward.generators.checks import check_generator, specimen
 from synthward.generators.llm.few_shot import FewShot
 from synthward.generators.llm.formats import FORMATS
 from synthward.generators.llm.prompts import constrain, describe, fictitious, gather, relate, strongest, tell
+from synthward.generators.llm.specification import LLMSpecification
 from synthward.generators.llm.statistics import Statistics
 from synthward.generators.llm.zero_shot import ZeroShot
 from synthward.generators.summary import Association, associate
@@ -84,9 +87,18 @@ def test_a_zero_shot_prompt_is_the_same_whatever_the_rows_are(schema):
     assert sorted(said[0]) == sorted(said[1])
 
 
-@pytest.mark.parametrize("writer", [ZeroShot, Statistics])
-def test_no_row_is_shown_below_the_examples_tier(writer, schema):
-    """Every train row holds a number that no other has; no line of a prompt holds two values of one row."""
+def told(value):
+    """Every text in a JSON value, line by line."""
+    if isinstance(value, str):
+        return value.splitlines()
+    inside = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [line for each in inside for line in told(each)]
+
+
+@pytest.mark.parametrize("make", [ZeroShot, Statistics, partial(LLMSpecification, access=Access.STATISTICS)])
+@pytest.mark.parametrize("structure", ["grammar", "json_schema"])
+def test_no_row_is_sent_below_the_examples_tier(make, structure, schema):
+    """Every train row holds numbers that no other has; no line of what is sent holds two values of one row."""
     _, split = specimen()
     rng = np.random.default_rng(0)
     train = split.train.assign(
@@ -94,9 +106,11 @@ def test_no_row_is_shown_below_the_examples_tier(writer, schema):
         bilirubin=(0.1 + rng.permutation(len(split.train)) * 0.1213).round(4),
     )
     with Endpoint(writes_rows(schema)) as endpoint:
-        generator = writer(group(endpoint))
-        generator.fit(view(schema, Split(train, split.control, split.test), generator), 1).sample(20, 2)
-        lines = [line for prompt in prompts(endpoint) for line in prompt.splitlines()]
+        generator = make(group(endpoint, format="json", structure=structure) | {"endpoint": "llama_cpp"})
+        with suppress(UserError):  # rows are no specification
+            generator.fit(view(schema, Split(train, split.control, split.test), generator), 1).sample(20, 2)
+        assert ("response_format" in endpoint.bodies[0]) == (structure == "json_schema")
+        lines = told(endpoint.bodies)
     assert lines
     rows = [(f"{c:.4f}".rstrip("0"), f"{b:.4f}".rstrip("0")) for c, b in train[["creatinine", "bilirubin"]].to_numpy()]
     assert not [(row, line) for row in rows for line in lines if row[0] in line and row[1] in line]
