@@ -73,7 +73,7 @@ class Curated(Generator):
 
     generator: dict[str, Any]
     oversample: float = 1.0
-    rounds: int = 8
+    rounds: int = 12
     pool: int = 20
     checkpoints: int = 100
     confidence: float = 0.2
