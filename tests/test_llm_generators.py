@@ -22,6 +22,7 @@ from synthward.generators.checks import check_generator, specimen
 from synthward.generators.llm.few_shot import FewShot
 from synthward.generators.llm.formats import FORMATS
 from synthward.generators.llm.prompts import constrain, describe, fictitious, gather, relate, strongest, tell
+from synthward.generators.llm.settings import LLMSettings
 from synthward.generators.llm.specification import LLMSpecification
 from synthward.generators.llm.statistics import Statistics
 from synthward.generators.llm.zero_shot import ZeroShot
@@ -610,6 +611,12 @@ def test_the_prompt_asks_for_what_the_form_lets_through(settings, rows, ending, 
         (prompt,) = prompts(endpoint)
     assert ending in prompt.splitlines()[-1]
     assert len(table) == rows
+
+
+def test_csv_has_no_json_schema_to_hold_it():
+    with pytest.raises(UserError, match=r"^llm: format=csv has no JSON schema: .* llm.format=json") as error:
+        LLMSettings.parse({"endpoint": "openai", "model": "m", "format": "csv", "structure": "json_schema"})
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(("format", "gap"), [("csv", "an empty field"), ("json", "null"), ("array", "null")])

@@ -149,6 +149,15 @@ class LLMSettings(Frozen):
             return fields | {"price": price.get(fields.get("model"))}
         return fields
 
+    @model_validator(mode="after")
+    def _held(self) -> Self:
+        if self.format == "csv" and self.structure == "json_schema":
+            raise ValueError(
+                "format=csv has no JSON schema: set llm.structure=none, or llm.structure=grammar where the endpoint "
+                "knows it, or llm.format=json"
+            )
+        return self
+
     @property
     def defining(self) -> dict[str, Any]:
         """The fields that decide what the model answers, as JSON.
