@@ -210,8 +210,8 @@ def test_a_batch_that_is_found_again_is_known_to_go_without_a_field(endpoint, ba
     with pytest.raises(StoppedError):
         short.complete(requests(batched, 4)[1:])
     endpoint.batch_status = "completed"
-    assert all(r.dropped == ("max_tokens", "seed") for r in Client(batched).complete(requests(batched, 4)))
-    assert len(endpoint.batches) == 4
+    assert all(r.dropped == ("max_tokens", "seed") for r in Client(batched).complete(requests(batched, 5)))
+    assert len(endpoint.batches) == 5
 
 
 def test_draws_are_lines_of_their_own_where_the_model_gives_one_choice(endpoint, batched):

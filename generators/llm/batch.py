@@ -172,7 +172,8 @@ class Batches:
         """The batch as the endpoint has it, found by its label; ``None`` if it has none."""
         page = await self._call(lambda: sdk.batches.list(limit=100))
         while True:
-            for made in page.data:
+            found: list[openai.types.Batch] = page.data
+            for made in found:
                 if (made.metadata or {}).get(LABEL) == batch.ticket:
                     return made
             if not page.has_next_page():
