@@ -517,7 +517,7 @@ def test_what_says_no_more_than_the_name_is_not_told():
     assert describe(column(codes={"White": "white", "Other": "other"})) == "White or Other"
     assert describe(column(codes={"No": "no", "Yes": "yes, or unknown"})) == "No or Yes (yes, or unknown)"
     assert describe(column(codes={"+": "positive", "-": "negative"})) == "+ (positive) or - (negative)"
-    assert describe(column(meaning="race, as told", codes={"a": ""})) == "race, as told, a"
+    assert describe(column(meaning="race, as told", codes={"a": ""})) == "race, as told: a"
     assert describe(column(codes={"a, b": "", "c": ""})) == '"a, b" or c'
     schooling = {"name": "educ", "kind": "integer", "meaning": "years of schooling", "unit": "years"}
     assert describe(column(**schooling, bounds=(0, 1e6))) == "years of schooling, whole number from 0 to 1000000"
@@ -536,6 +536,13 @@ def test_numbers_are_told_to_about_a_hundredth_of_the_sd():
     )
     assert told(3.4689, 0.46123, [2.6391, 3.19, 3.5, 3.76, 4.2142], decimals=2).startswith("mean 3.469, SD 0.461, ")
     assert told(5.0, 0.0, [5.0] * 5).startswith("mean 5, SD 0, median 5, ")
+
+
+def test_a_rare_code_is_not_said_to_be_absent():
+    column = Column(name="x", kind="ordinal", meaning="stage of it", codes={"1": "early", "2": "", "3": ""})
+    facts = {"shares": {"1": 0.9996, "2": 0.0004}, "missing": 0.25}
+    assert describe(column, facts=facts) == "stage of it: in order 1 (early) 100%, 2 <0.1%, 3 0%"
+    assert tell(column, facts) == "1 100%, 2 <0.1%; missing in 25%"
 
 
 def test_codes_that_look_like_operators_are_quoted_in_correlations():

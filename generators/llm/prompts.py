@@ -53,27 +53,11 @@ def describe(column: Column, meaning: bool = True, facts: Mapping[str, Any] | No
         facts: its summary in the train rows, to be told with it, but for how many are missing.
         gaps: whether to tell that a value may be missing.
     """
-    parts = [column.meaning] if meaning and _adds(column.meaning, column.name) else []
-    if column.numeric:
-        if meaning and _adds(column.unit or "", f"{column.name} {column.meaning}"):
-            parts.append(str(column.unit))
-        kind = "whole number" if column.kind is Kind.INTEGER else "number"
-        bounds = " from {} to {}".format(*map(label, column.bounds)) if column.bounds else ""
-        parts.append(kind + bounds)
-    else:
-        names = [json.dumps(c, ensure_ascii=False) if "," in c or not c.strip() else c for c in column.codes]
-        told = zip(names, column.codes.values(), strict=True)
-        codes = [f"{c} ({m})" if meaning and _adds(m, c) else c for c, m in told]
-        if facts:
-            codes = [
-                f"{text} {_percent(facts['shares'].get(c, 0))}" for c, text in zip(column.codes, codes, strict=True)
-            ]
-        options = ", ".join(codes) if facts else " or ".join(filter(None, (", ".join(codes[:-1]), codes[-1])))
-        parts.append(f"in order {options}" if column.kind is Kind.ORDINAL else options)
-    if gaps and column.missing:
-        parts.append("may be missing")
-    moments = _moments(column, facts) if column.numeric and facts else ""
-    return "; ".join(filter(None, (", ".join(parts), moments)))
+    purpose = column.meaning if meaning and _adds(column.meaning, column.name) else ""
+    values = _range(column, meaning) if column.numeric else _options(column, meaning, facts and facts["shares"])
+    text = (", " if column.numeric else ": ").join(filter(None, (purpose, values)))
+    text += ", may be missing" if gaps and column.missing else ""
+    return "; ".join(filter(None, (text, _moments(column, facts or {}))))
 
 
 def tell(column: Column, facts: Mapping[str, Any]) -> str:
@@ -157,6 +141,24 @@ def _middle(column: Column) -> float | str:
     return round(middle, column.places)
 
 
+def _range(column: Column, meaning: bool) -> str:
+    unit = column.unit if meaning and _adds(column.unit or "", f"{column.name} {column.meaning}") else ""
+    kind = "whole number" if column.kind is Kind.INTEGER else "number"
+    bounds = "from {} to {}".format(*map(label, column.bounds)) if column.bounds else ""
+    return f"{unit}, {kind} {bounds}".strip(", ")
+
+
+def _options(column: Column, meaning: bool, shares: Mapping[str, float] | None) -> str:
+    codes = []
+    for code, sense in column.codes.items():
+        text = json.dumps(code, ensure_ascii=False) if "," in code or not code.strip() else code
+        text += f" ({sense})" if meaning and _adds(sense, code) else ""
+        codes.append(text if shares is None else f"{text} {_percent(shares.get(code, 0.0))}")
+    last = " or " if shares is None else ", "
+    listed = last.join(filter(None, (", ".join(codes[:-1]), codes[-1])))
+    return f"in order {listed}" if column.kind is Kind.ORDINAL else listed
+
+
 def _adds(text: str, known: str) -> bool:
     """Whether a text says more than what is known already: ``female`` does not of the code ``Female``."""
     return bool(text) and not _words(text) <= _words(known)
@@ -179,7 +181,7 @@ def _said(schema: TableSchema) -> dict[str, str]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f}".removesuffix(".0") + "%"
+    return "<0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}".removesuffix(".0") + "%"
 
 
 def _moments(column: Column, facts: Mapping[str, Any]) -> str:
