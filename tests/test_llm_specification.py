@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from llm_endpoint import Endpoint, says
 from llm_rows import group
 from synthward.benchmarks.columns import Column
-from synthward.benchmarks.dataset import DatasetCard
+from synthward.benchmarks.dataset import DatasetCard, Split
 from synthward.benchmarks.schema import TableSchema
 from synthward.generators import TrainView
 from synthward.generators.checks import check_generator, specimen
@@ -256,12 +257,13 @@ def test_whatever_is_accepted_samples_rows_that_conform(drawn, n, seed):
     assert parsed is not None, problems
     checked, problems = validate(parsed, schema)
     assume(all(p.repaired for p in problems))
-    table, broken = sample(checked, schema, n, seed)
+    table, tally = sample(checked, schema, n, seed)
     assert schema.conform(table).reasons == {}
     pd.testing.assert_frame_equal(table, schema.canonical(table), check_exact=True)
     pd.testing.assert_frame_equal(table, sample(checked, schema, n, seed)[0], check_exact=True)
     assert len(table) == n if not schema.rules else len(table) <= n
-    assert set(broken) <= {rule.name for rule in schema.rules}
+    assert {*tally.broken, *tally.imposed} <= {rule.name for rule in schema.rules}
+    assert tally.drawn >= len(table)
     # What is published is what was sampled from, to the last digit.
     again, _ = read_specification(checked.model_dump_json())
     assert again == checked
@@ -279,12 +281,14 @@ def test_shares_means_and_gaps_converge(ward):
             assert table[name].std() == pytest.approx(stated["sd"], rel=0.03)
 
 
-def test_zeros_come_on_top_of_the_distribution():
-    schema = TableSchema(columns=(Column(name="packs", kind="continuous", bounds=(0, 150)),))
-    stated = {"packs": {"family": "gamma", "mean": 30, "sd": 15, "zeros": 40}}
+@pytest.mark.parametrize("kind", ["continuous", "integer"])
+def test_zeros_are_so_many_and_count_in_mean_and_sd(kind):
+    schema = TableSchema(columns=(Column(name="packs", kind=kind, bounds=(0, 150)),))
+    stated = {"packs": {"family": "gamma", "mean": 18, "sd": 19, "zeros": 40}}
     packs = sample(specification(schema, stated), schema, 50_000, 1)[0]["packs"]
     assert (packs == 0).mean() == pytest.approx(0.4, abs=0.01)
-    assert packs[packs > 0].mean() == pytest.approx(30, rel=0.02)
+    assert packs.mean() == pytest.approx(18, rel=0.02)
+    assert packs.std() == pytest.approx(19, rel=0.02)
 
 
 def test_a_distribution_may_depend_on_the_code_of_another_column(ward):
@@ -300,19 +304,180 @@ def test_a_distribution_may_depend_on_the_code_of_another_column(ward):
     assert (table["died"] == "1")[table["ward"] == "medical"].mean() == pytest.approx(0.3, abs=0.02)
 
 
+LEVELS = {
+    "p": {"kind": "categorical", "codes": ["0", "1"]},
+    "q": {"kind": "categorical", "codes": ["a", "b", "c"]},
+    "x": {"kind": "continuous", "bounds": [-50, 50]},
+    "y": {"kind": "continuous", "bounds": [-50, 50]},
+}
+FLAT = {
+    "p": {"percent": {"0": 60, "1": 40}},
+    "q": {"percent": {"a": 50, "b": 30, "c": 20}},
+    "x": {"family": "normal", "mean": 0, "sd": 1},
+    "y": {"family": "normal", "mean": 0, "sd": 1},
+}
+
+
+def depends(name, parent, **means):
+    """A column whose mean depends on another's code."""
+    cases = {code: {"family": "normal", "mean": mean, "sd": 1} for code, mean in means.items()}
+    return {name: FLAT[name] | {"given": {"parent": parent, "cases": cases}}}
+
+
+@pytest.mark.parametrize(
+    ("columns", "stated"),
+    [
+        (depends("x", "p", **{"1": 1.5}), {("x", "y"): 0.6}),
+        (depends("x", "p", **{"1": 1.5}) | depends("y", "p", **{"1": -1}), {("x", "y"): 0.3}),
+        (depends("x", "p", **{"1": 1.5}), {("p", "y"): 0.4, ("x", "y"): 0.5}),
+        (depends("x", "q", b=1, c=-1), {("x", "y"): -0.5, ("y", "q=b"): 0.3}),
+        (depends("x", "q", b=1, c=-1) | depends("q", "p") | {"q": FLAT["q"] | {
+            "given": {"parent": "p", "cases": {"1": {"percent": {"a": 10, "b": 80, "c": 10}}}}}},
+            {("x", "y"): 0.4, ("p", "y"): 0.3}),
+    ],
+    ids=["one depends", "both depend", "parent is correlated", "on a code", "in two generations"],
+)  # fmt: skip
+def test_correlations_are_over_all_rows_where_columns_depend_on_others(columns, stated):
+    schema = TableSchema.model_validate({"columns": LEVELS})
+    made = specification(schema, FLAT | columns, *((a, b, r) for (a, b), r in stated.items()))
+    assert tie(made, schema).problems == []
+    table, _ = sample(made, schema, 100_000, 1)
+    found = {frozenset(pair): r for pair, (r, _) in associate(table, schema).items()}
+    assert {pair: found[frozenset(pair)] for pair in stated} == pytest.approx(stated, abs=0.03)
+    means = table.groupby("p")["x"].mean()
+    if columns.keys() == {"x"} and columns["x"]["given"]["parent"] == "p":
+        assert means.to_dict() == pytest.approx({"0": 0, "1": 1.5}, abs=0.03)  # cases stay what they are
+
+
+def test_a_correlation_beyond_what_cases_leave_is_said_to_be():
+    schema = TableSchema.model_validate({"columns": LEVELS})
+    made = specification(schema, FLAT | depends("x", "p", **{"1": 9}), ("x", "y", 0.6))
+    assert [p.reason for p in tie(made, schema).problems] == [TOO_STRONG]
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["in one order", "in two"])
+def test_classes_without_an_order_differ_as_stated(order):
+    """A class of share p has the mean m + r * sd * sqrt((1 - p) / p) if its indicator is correlated by r."""
+    card = {
+        "copper": {"kind": "continuous", "bounds": [0, 2000]},
+        "bili": {"kind": "continuous", "bounds": [0.1, 50]},
+        "edema": {"kind": "ordinal", "codes": ["0", "0.5", "1"]},
+        "sex": {"kind": "categorical", "codes": ["m", "f"]},
+        "status": {"kind": "categorical", "codes": ["0", "1", "2"]},
+    }
+    schema = TableSchema.model_validate({"columns": card, "target": "status", "task": "multiclass"})
+    columns = {
+        "copper": {"family": "lognormal", "mean": 98, "sd": 85},
+        "bili": {"family": "gamma", "mean": 3.2, "sd": 4.4},
+        "edema": {"percent": {"0": 85, "0.5": 10, "1": 5}},
+        "sex": {"percent": {"m": 10, "f": 90}},
+        "status": {"percent": {"0": 55.5, "1": 6, "2": 38.5}},
+    }
+    pair = ("status=0", "copper")[::order]
+    stated = [
+        *[("status=2", "copper", 0.4), (*pair, -0.38)],
+        *[("bili", "status=2", 0.39), ("status=0", "bili", -0.41)],
+        *[("edema", "status=2", 0.3), ("sex", "status=1", -0.15), ("copper", "bili", 0.45)],
+    ]
+    made = specification(schema, columns, *stated)
+    assert tie(made, schema).problems == []
+    table, _ = sample(made, schema, 100_000, 1)
+    found = {frozenset(pair): r for pair, (r, _) in associate(table, schema).items()}
+    for a, b, r in stated:
+        assert found[frozenset((a, b))] == pytest.approx(r, abs=0.03), (a, b)
+    shares = 100 * table["status"].value_counts(normalize=True)
+    assert shares.to_dict() == pytest.approx(columns["status"]["percent"], abs=0.6)
+    means = table.groupby("status")["copper"].mean()
+    assert means["2"] == pytest.approx(98 + 0.4 * 85 * (61.5 / 38.5) ** 0.5, abs=4)
+    assert means["0"] == pytest.approx(98 - 0.38 * 85 * (44.5 / 55.5) ** 0.5, abs=4)
+
+
+def test_codes_without_an_order_go_together_as_stated():
+    columns = {
+        "group": {"kind": "categorical", "codes": list("abcd")},
+        "class": {"kind": "categorical", "codes": list("xyz")},
+    }
+    schema = TableSchema.model_validate({"columns": columns})
+    shares = {"group": {"percent": dict.fromkeys("abcd", 25)}, "class": {"percent": {"x": 40, "y": 40, "z": 20}}}
+    stated = {("group=a", "class=x"): 0.35, ("group=b", "class=y"): 0.2, ("group=c", "class=z"): 0.3}
+    table, _ = sample(specification(schema, shares, *((a, b, r) for (a, b), r in stated.items())), schema, 50_000, 1)
+    found = {pair: r for pair, (r, _) in associate(table, schema).items()}
+    assert {pair: found[pair] for pair in stated} == pytest.approx(stated, abs=0.03)
+
+
+def test_correlations_that_leave_out_a_pair_do_not_contradict_each_other():
+    """Of a and b, b and c at .8, that of a and c cannot be 0: it is what it has to be."""
+    schema = TableSchema.model_validate({"columns": dict.fromkeys("abc", LEVELS["x"])})
+    made = specification(schema, dict.fromkeys("abc", FLAT["x"]), ("a", "b", 0.8), ("b", "c", 0.8))
+    assert tie(made, schema).problems == []
+    found = sample(made, schema, 50_000, 1)[0].corr()
+    assert found.loc["a", "b"] == pytest.approx(0.8, abs=0.01)
+    assert found.loc["b", "c"] == pytest.approx(0.8, abs=0.01)
+    assert 0.27 < found.loc["a", "c"] < 0.35
+
+
+@pytest.mark.parametrize(("name", "r"), [("sex", 0.3), ("sex=m", 0.3), ('sex="m"', 0.3), ("sex=f", -0.3)])
+def test_one_of_two_codes_means_its_column(name, r, ward):
+    made = specification(ward, WARD, ("age", name, 0.3))
+    assert [pair.model_dump() for pair in made.correlations] == [{"a": "age", "b": "sex", "r": r}]
+
+
+# ------------------------------------------------------------------------------------------------- rules
+
+SMOKING = {
+    "columns": {
+        "smoking": {"kind": "categorical", "codes": ["never", "former", "current"]},
+        "packs": {"kind": "continuous", "bounds": [0, 150]},
+        "smoker": {"kind": "categorical", "codes": ["no", "yes"]},
+        "ever": {"kind": "categorical", "codes": ["no", "yes"]},
+        "children": {"kind": "integer", "bounds": [0, 20]},
+        "sons": {"kind": "integer", "bounds": [0, 5]},
+    },
+    "rules": [
+        {"name": "ever", "left": "ever", "op": "==", "right": "smoker", "when": {"smoker": "yes"}},
+        {"name": "smokers", "left": "smoker", "op": "==", "right": "yes", "when": {"smoking": "current"}},
+        {"name": "packs", "left": "packs", "op": "==", "right": 0, "when": {"smoking": "never"}},
+        {"name": "sons only", "left": "sons", "op": "==", "right": "children", "when": {"ever": "no"}},
+        {"name": "sons", "left": "sons", "op": "<=", "right": "children"},
+    ],
+}
+
+
+def test_what_a_rule_says_that_a_value_is_is_put_in_and_no_group_of_rows_disappears():
+    schema = TableSchema.model_validate(SMOKING)
+    columns = {
+        "smoking": {"percent": {"never": 18, "former": 50, "current": 32}},
+        "packs": {"family": "gamma", "mean": 22, "sd": 19},
+        "smoker": {"percent": {"no": 90, "yes": 10}},
+        "ever": {"percent": {"no": 10, "yes": 90}},
+        "children": {"family": "poisson", "mean": 2, "sd": 1.4},
+        "sons": {"family": "poisson", "mean": 0.5, "sd": 0.7},
+    }
+    table, tally = sample(specification(schema, columns), schema, 20_000, 1)
+    assert len(table) == 20_000
+    assert schema.conform(table).reasons == {}
+    assert (table["smoking"] == "never").mean() == pytest.approx(0.18, abs=0.01)
+    assert set(tally.imposed) == {"packs", "smokers", "ever", "sons only"}
+    assert tally.imposed["packs"] == pytest.approx(0.18 * tally.drawn, rel=0.05)
+    # More than 5 children, which the other column cannot hold, and more sons than children.
+    assert 0 < sum(tally.broken.values()) < 0.15 * tally.drawn
+    assert tally.drawn > 20_000
+
+
 def test_rows_that_break_a_rule_are_drawn_anew_and_counted():
     columns = {"dbp": {"kind": "integer", "bounds": [20, 200]}, "sbp": {"kind": "integer", "bounds": [20, 300]}}
     rules = [{"name": "diastolic below systolic", "left": "dbp", "op": "<", "right": "sbp"}]
     schema = TableSchema.model_validate({"columns": columns, "rules": rules})
     stated = {"dbp": {"family": "normal", "mean": 85, "sd": 20}, "sbp": {"family": "normal", "mean": 85, "sd": 20}}
-    table, broken = sample(specification(schema, stated), schema, 3_000, 1)
+    table, tally = sample(specification(schema, stated), schema, 3_000, 1)
     assert len(table) == 3_000
     assert schema.conform(table).reasons == {}
-    assert broken["diastolic below systolic"] > 1_000
+    assert tally.broken["diastolic below systolic"] > 1_000
+    assert tally.drawn >= 3_000 + tally.broken["diastolic below systolic"]
     hopeless = {"dbp": {"family": "normal", "mean": 190, "sd": 0}, "sbp": {"family": "normal", "mean": 30, "sd": 0}}
-    table, broken = sample(specification(schema, hopeless), schema, 100, 1)
+    table, tally = sample(specification(schema, hopeless), schema, 100, 1)
     assert len(table) == 0
-    assert 0 < broken["diastolic below systolic"] < 100_000  # it ends
+    assert 0 < tally.broken["diastolic below systolic"] == tally.drawn < 100_000  # it ends
 
 
 # ------------------------------------------------------------------- the specification behind the published tables
@@ -393,6 +558,9 @@ def without(name):
 
 
 NOT_NUMBERS = "not a distribution of numbers, which its kind asks for"
+TOO_STRONG = "correlation stronger than the two distributions allow"
+CONSTANT = "correlation of a constant column"
+PARENT = "correlation of a column with its parent"
 NO_ZEROS = "extra zeros where the card or the range has none, or among negative values"
 CASE_OF_CODES = {"parent": "sex", "cases": {"f": {"percent": {"f": 1}}}}
 REFUSED = [
@@ -432,8 +600,14 @@ REPAIRED = [
     (WARD, (("age", "weight", 0.1),), "correlation of an unknown column"),
     (WARD, (("age", "ward", 0.1),), "correlation of a column whose codes have no order"),
     (WARD, (("age", "sex", 0.1), ("sex", "age", 0.1)), "correlation stated twice"),
-    (with_age(sd=0), (("age", "sex", 0.1),), "correlation of a constant column"),
-    (WARD, (("sex", "died", 0.99),), "correlation stronger than the two distributions allow"),
+    (with_age(sd=0), (("age", "sex", 0.1),), CONSTANT),
+    (WARD, (("sex", "died", 0.99),), TOO_STRONG),
+    (WARD, (("ward=other", "age", 0.99),), TOO_STRONG),
+    (WARD, (("age", "stage=4", 0.1),), "correlation of an unknown column"),
+    (WARD, (("ward=other", "ward=medical", 0.1),), "correlation of a column with itself"),
+    (WARD | {"ward": {"percent": {"medical": 100}}}, (("age", "ward=other", 0.1),), CONSTANT),
+    (with_age(given={"parent": "ward", "cases": {}}), (("ward=other", "age", 0.1),), PARENT),
+    (with_age(given={"parent": "sex", "cases": {}}), (("age", "sex", 0.1),), PARENT),
 ]
 
 
@@ -685,6 +859,18 @@ def test_without_correlations_columns_are_independent(ward):
         assert len(endpoint.bodies) == asked + 1
 
 
+def test_one_request_asks_for_all_columns_unless_the_model_is_embedded():
+    schema = TableSchema(columns=[Column(name=f"c{i}", kind="integer", bounds=(0, 9)) for i in range(40)])
+    split = Split(*[pd.DataFrame(columns=schema.names, dtype=float)] * 3)
+
+    def calls(**settings):
+        generator = LLMSpecification(settings, correlations=False)
+        return generator.estimate(TrainView(schema, split, generator.access), 10).calls
+
+    assert calls(endpoint="ollama", model="m", base_url="http://127.0.0.1:9/v1") == 1
+    assert calls(endpoint="embedded", model="m", digest="0") == 3
+
+
 def test_columns_of_wide_tables_are_asked_for_in_groups():
     with Endpoint(answers()) as endpoint:
         generator = LLMSpecification(group(endpoint), columns_per_request=3, correlations=False)
@@ -707,9 +893,36 @@ def test_the_prompt_tells_what_its_access_allows():
     assert "real patients" not in prompts["description"]
     assert "missing" not in prompts["description"]
     assert mean in prompts["statistics"]
-    assert "age and died=1: r = +" in prompts["statistics"]
-    assert "of two codes, the high ones are sex=m, died=1" in prompts["statistics"]
+    assert re.search(r"^- died=1 with .*age \+0\.\d\d", prompts["statistics"], re.M)
+    assert "the patients who have it: sex=m, ward=other, died=1." in prompts["statistics"]
+    assert "first those of died" in prompts["description"]
     assert '"missing"' in prompts["statistics"]
+
+
+def test_the_model_is_told_the_rules_and_asked_for_zeros_where_there_can_be_any():
+    columns = {
+        "smoking": {"percent": {"never": 20, "former": 50, "current": 30}},
+        "packs": {"family": "gamma", "mean": 22, "sd": 19, "zeros": 18},
+        "smoker": {"percent": {"no": 20, "yes": 80}},
+        "ever": {"percent": {"no": 20, "yes": 80}},
+        "children": {"family": "poisson", "mean": 2, "sd": 1.4},
+        "sons": {"family": "poisson", "mean": 0.5, "sd": 0.7},
+    }
+    schema = TableSchema.model_validate(SMOKING)
+    split = Split(*[pd.DataFrame(columns=schema.names, dtype=float)] * 3)
+    with Endpoint(answers(columns, {"correlations": [{"a": "smoking=never", "b": "packs", "r": -0.4}]})) as endpoint:
+        generator = LLMSpecification(group(endpoint))
+        generator.fit(TrainView(schema, split, generator.access), 1).sample(500, 1)
+        asked, then = (body["messages"][-1]["content"] for body in endpoint.bodies)
+    assert "- packs is 0 if smoking is never" in asked
+    assert '"zeros"' in asked
+    assert "In every patient" not in then
+    details = generator.details()
+    assert details["specification"]["columns"]["packs"]["zeros"] == 18
+    assert details["specification"]["correlations"] == [{"a": "smoking=never", "b": "packs", "r": -0.4}]
+    assert details["rows_drawn"] >= 500 + max(details["rows_drawn_anew"].values())
+    assert details["rows_put_right"]["packs"] > 0
+    assert "zeros" not in columns_form([Column(name="age", kind="integer", bounds=(18, 95))], True, False).grammar
 
 
 def test_statistics_of_a_local_table_do_not_leave_this_machine():

@@ -6,15 +6,18 @@ origin, :mod:`.specification_check` holds it against a schema card, and :mod:`.c
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from ...benchmarks.schema import Column
+from ...benchmarks.schema import Column, TableSchema
 from ...results.record import Frozen
+from ..summary import indicated
 from .margins import Family, Shape, lattice
 
 MAX_CORRELATIONS = 2_000
@@ -31,11 +34,12 @@ class Numbers(Frozen):
 
     Attributes:
         family: of the distribution before it is cut off at ``min`` and ``max``.
-        mean, sd: of the values, cut off and rounded; ``sd`` 0 is a constant. Of a Poisson distribution,
-            ``sd`` is the root of the mean, whatever is said here.
+        mean, sd: of the values, cut off and rounded, zeros included; ``sd`` 0 is a constant. Of a Poisson
+            distribution, ``sd`` is the root of the mean, whatever is said here.
         min, max: smallest and largest value; the bounds of the card if ``None``, and never beyond them.
         decimals: to which values are rounded; those of the card if ``None``, and never more.
-        zeros: percentage of the known values that are exactly 0 besides, which none of the above counts.
+        zeros: percentage of the known values that are exactly 0, such as the pack-years of who never smoked; the
+            family is that of the others. With 0 it is that of all values.
     """
 
     family: Family
@@ -91,7 +95,11 @@ class CodeColumn(Dependent, Codes):
 
 
 class Correlation(Frozen):
-    """Pearson correlation ``r`` of two columns, ordered codes counting as their ranks."""
+    """Pearson correlation ``r`` of two columns over all rows.
+
+    Ordered codes count as their ranks. Of codes without an order, each has correlations of its own: ``column=code``
+    counts as 1 in the rows that have the code, else as 0, as in :meth:`~..view.TrainView.associations`.
+    """
 
     a: str
     b: str
@@ -104,9 +112,12 @@ Columns = dict[str, NumberColumn | CodeColumn]
 class Specification(Frozen):
     """A distribution of rows: margins, conditional on one other column or not, tied by a Gaussian copula.
 
+    Which rules the rows keep is said by the card alone.
+
     Attributes:
         columns: name to margin.
-        correlations: of pairs of columns, over all rows; other pairs are independent given these.
+        correlations: of pairs of columns; others are as near to 0 as these leave them. A column that depends on
+            a parent owes its correlation with the parent to that alone.
     """
 
     columns: Columns
@@ -137,14 +148,53 @@ def counted(problems: Iterable[Problem]) -> dict[str, dict[str, int]]:
 
 
 def shape(numbers: Numbers) -> Shape:
-    """The shape of a column that was checked."""
+    """The shape of a column whose range was checked; of the values that are not 0, if there are extra zeros."""
     assert numbers.min is not None
     assert numbers.max is not None
     inside = lattice(numbers.min, numbers.max, numbers.decimals)
     assert inside is not None
-    return Shape(numbers.family, numbers.mean, numbers.sd, *inside, numbers.decimals)
+    mean, sd, (low, high) = numbers.mean, numbers.sd, inside
+    if numbers.zeros:
+        others = 1 - numbers.zeros / 100
+        square = (sd**2 + mean**2) / others if others else 0.0
+        mean = mean / others if others else 0.0
+        sd = math.sqrt(max(square - mean**2, 0.0))
+        low = max(low, 0.0 if numbers.decimals is None else 10.0**-numbers.decimals)
+    return Shape(numbers.family, mean, sd, low, high, numbers.decimals)
 
 
 def ordered(column: Column) -> bool:
-    """Whether values of a column have an order, so that it can be correlated."""
+    """Whether values of a column have an order; two codes have that of absence and presence."""
     return column.kind != "categorical" or len(column.codes) == 2
+
+
+class Term(NamedTuple):
+    """What a name in a correlation means.
+
+    Attributes:
+        column: the column.
+        name: the one by which it is kept: that of an ordered column, or ``column=code``.
+        sign: of its values; -1 if the name means the absence of what the column tells.
+    """
+
+    column: str
+    name: str
+    sign: int
+
+
+def terms(schema: TableSchema) -> dict[str, Term]:
+    """What can be correlated, by any name that it may have.
+
+    One of two codes means its column: ``died=1`` is ``died``, and ``died=0`` the opposite of it. A code may stand
+    in quotes, as in a prompt.
+    """
+    found: dict[str, Term] = {}
+    for column in schema.columns:
+        two = len(column.codes) == 2
+        if two or not ordered(column):
+            for code in column.codes:
+                sign = 1 if not two or code == indicated(column, schema) else -1
+                name = f"{column.name}={code}"
+                term = Term(column.name, column.name if two else name, sign)
+                found |= {name: term, f"{column.name}={json.dumps(code, ensure_ascii=False)}": term}
+    return found | {column.name: Term(column.name, column.name, 1) for column in schema.columns if ordered(column)}

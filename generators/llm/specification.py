@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 from ...benchmarks.columns import Column, Kind
+from ...benchmarks.schema import TableSchema
 from ...benchmarks.seeds import derive
 from ...results.errors import UserError
 from ..summary import indicated
 from ..view import Access
 from .base import LLMGenerator
 from .budget import tokens_of
-from .distribution import Columns, Correlation, Problem, Specification, counted, ordered
+from .distribution import Columns, Correlation, Problem, Specification, counted, ordered, terms
 from .exchange import Form, Message, Reply, Request, Usage
-from .prompts import describe, relate, render, tell, template_hash
+from .prompts import constrain, describe, gather, introduce, render, strongest, tell, template_hash
 from .specification_check import tied
-from .specification_form import columns_form, columns_tokens, correlations_form, correlations_tokens
+from .specification_form import columns_form, columns_tokens, correlations_form, correlations_tokens, may_be_zero
 from .specification_reading import read_columns, read_correlations
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 COLUMNS_TEMPLATE = "specification.j2"
 CORRELATIONS_TEMPLATE = "specification_correlations.j2"
+SMALL = 16  # columns that an embedded model is asked for in one request
 
 
 @dataclass(eq=False)
@@ -35,8 +38,10 @@ class LLMSpecification(LLMGenerator):
 
     The published tables of the zero-shot neurosurgical study (arXiv 2502.09566) replay as a seeded NumPy program: the
     model had written a sampler and run it. Here it writes what such a program would hold, as data: a family,
-    its moments for each column of numbers, a percentage for each code, and correlations. Nothing that
-    it writes is ever executed. Columns that are refused are asked for again; whatever is repaired is counted.
+    its moments for each column of numbers, a percentage for each code, and correlations, those of each code of a
+    column whose codes have no order. Nothing that it writes is ever executed. Columns that are refused are asked
+    for again; whatever is repaired is counted. The rules are the card's alone: the model is told them, and the rows
+    are drawn so that they keep them. Conditional tables (``given``) are for specifications written by hand.
 
     Attributes:
         llm: the ``llm`` group of the configuration.
@@ -47,12 +52,13 @@ class LLMSpecification(LLMGenerator):
         most_pairs: correlations that are told, and that are asked for, at most.
         ranges: ask for the smallest and the largest value of a column of numbers; else they are the card's bounds.
             Small models contradict themselves when they write them, and their columns are refused.
-        columns_per_request: columns asked for in one request: the context of a model has an end.
+        columns_per_request: columns asked for in one request; by default all of them, or ``SMALL`` of an embedded
+            model, which has a small context and does worse with a long form.
         prior_knowledge: tell which database it is, and who its patients are.
-        dictionary: tell what columns and codes mean; else only the values they take.
+        dictionary: tell what columns and codes mean, and the rules of the card; else only the values they take.
     """
 
-    version = "1"
+    version = "2"
 
     access: Access = Access.DESCRIPTION
     attempts: int = 5
@@ -60,7 +66,7 @@ class LLMSpecification(LLMGenerator):
     threshold: float = 0.2
     most_pairs: int = 24
     ranges: bool = False
-    columns_per_request: int = 16
+    columns_per_request: int | None = None
     prior_knowledge: bool = True
     dictionary: bool = True
 
@@ -85,7 +91,7 @@ class LLMSpecification(LLMGenerator):
 
         if self._specification is None:
             self._specification = self._specify()
-        table, self._broken = sample(self._specification, self._schema, n, seed)
+        table, self._tally = sample(self._specification, self._schema, n, seed)
         return table
 
     def details(self) -> dict[str, Any]:
@@ -96,7 +102,12 @@ class LLMSpecification(LLMGenerator):
         }
         assert self._specification is not None
         specification = self._specification.model_dump(mode="json", exclude_none=True)
-        facts = {"llm": account, "specification": specification, "rows_drawn_anew": self._broken}
+        rules = {
+            "rows_drawn": self._tally.drawn,
+            "rows_put_right": self._tally.imposed,
+            "rows_drawn_anew": self._tally.broken,
+        }
+        facts = {"llm": account, "specification": specification, **rules}
         # To ask is to fit, whenever it happens: rows then cost next to nothing.
         return facts | self._served("fit")
 
@@ -157,14 +168,15 @@ class LLMSpecification(LLMGenerator):
 
     def _groups(self, columns: Sequence[Column]) -> list[Sequence[Column]]:
         """Columns by request, in groups of about equal size."""
-        requests = -(-len(columns) // self.columns_per_request)
+        most = self.columns_per_request or (SMALL if self.model.defining["endpoint"] == "embedded" else len(columns))
+        requests = -(-len(columns) // max(most, 1))
         size = -(-len(columns) // max(requests, 1))
         return [columns[i : i + size] for i in range(0, len(columns), size or 1)]
 
     def _correlated(self) -> list[str]:
-        """Columns whose correlations are asked for: two at least, or none."""
-        names = [c.name for c in self._schema.columns if ordered(c)] if self.correlations else []
-        return names if len(names) > 1 else []
+        """What correlations are asked for, as statistics call it: of two columns at least, or nothing."""
+        names = [_names(column, self._schema) for column in self._schema.columns]
+        return list(chain(*names)) if self.correlations and len(names) > 1 else []
 
     def _columns_request(self, columns: Sequence[Column]) -> Request:
         statistics: list[str] = []
@@ -180,33 +192,47 @@ class LLMSpecification(LLMGenerator):
             codes=any(not c.numeric for c in columns),
             decimals=any(c.kind is Kind.CONTINUOUS and c.decimals is None for c in columns),
             counts=any(c.kind is Kind.INTEGER for c in columns),
+            zeros=any(map(may_be_zero, columns)),
+            rules=self._rules(columns) if self.dictionary else [],
             gaps=self._gaps and any(c.missing for c in columns),
         )
         return self._request(prompt, columns_form(columns, self._gaps, self.ranges), columns_tokens(columns))
 
     def _correlations_request(self, names: Sequence[str]) -> Request:
-        columns = [self._schema[name] for name in names]
+        schema = self._schema
         most = min(self.most_pairs, len(names) * (len(names) - 1) // 2)
-        associations: list[str] = []
-        if self.access == Access.STATISTICS:
-            known = {(a, b): r for (a, b), r in self._view.associations().items() if a in names and b in names}
-            associations = relate(known, self._schema, self.threshold, most)
         prompt = render(
             CORRELATIONS_TEMPLATE,
-            **self._blocks(columns),
-            associations=associations,
+            **self._blocks(schema.columns),
+            associations=self._associations(most) if self.access == Access.STATISTICS else [],
             most=most,
-            high=[f"{c.name}={indicated(c, self._schema)}" for c in columns if len(c.codes) == 2],
+            target=schema.target,
+            codes=[_names(c, schema)[-1] for c in schema.columns if len(c.codes) == 2 or not ordered(c)],
         )
         return self._request(prompt, correlations_form(names, most), correlations_tokens(names, most))
 
+    def _associations(self, most: int) -> list[str]:
+        """The strongest correlations of the train rows in words, those of the target first."""
+        known, target = terms(self._schema), self._schema.target
+        first, others = [], []
+        for a, b, r in strongest(self._view.associations(), self.threshold):
+            if target in (known[a].column, known[b].column):
+                first.append((a, b, r) if known[a].column == target else (b, a, r))
+            else:
+                others.append((a, b, r))
+        return gather((first + others)[:most], self._schema)
+
     def _blocks(self, columns: Sequence[Column]) -> dict[str, Any]:
         return {
-            "prior_knowledge": self.prior_knowledge and bool(self._view.title),
-            "title": self._view.title,
-            "description": self._view.description,
+            "database": introduce(self._view) if self.prior_knowledge else "",
             "dictionary": [{"name": c.name, "text": describe(c, self.dictionary)} for c in columns],
         }
+
+    def _rules(self, columns: Sequence[Column]) -> list[str]:
+        """The rules of the card that are about any of these columns, in words."""
+        names = {column.name for column in columns}
+        about = [rule for rule in self._schema.rules if names & {rule.left, rule.right, *rule.when}]
+        return constrain(about, self._schema)
 
     def _request(self, prompt: str, form: Form, max_tokens: int) -> Request:
         structure = self.model.settings.structure
@@ -219,6 +245,13 @@ class LLMSpecification(LLMGenerator):
             index=index,
             seed=derive(self._seed, "request", str(index)),
         )
+
+
+def _names(column: Column, schema: TableSchema) -> list[str]:
+    """What can be correlated of a column, as the statistics of the train rows call it."""
+    if len(column.codes) == 2:
+        return [f"{column.name}={indicated(column, schema)}"]
+    return [column.name] if ordered(column) else [f"{column.name}={code}" for code in column.codes]
 
 
 def _text(reply: Reply) -> str:

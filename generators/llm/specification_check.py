@@ -21,8 +21,8 @@ from .distribution import (
     Numbers,
     Problem,
     Specification,
-    ordered,
     shape,
+    terms,
 )
 from .margins import COUNTS, POSITIVE, REACHED, fit, lattice
 
@@ -67,6 +67,9 @@ def tied(
     cyclic = sorted(_in_cycles(columns))
     problems = [Problem(name, "depends on itself by way of its parents", False) for name in cyclic]
     remaining = {name: columns[name] for name in schema.names if name in columns and name not in cyclic}
+    while orphans := [name for name, column in remaining.items() if _parent(column) not in (None, *remaining)]:
+        problems += [Problem(name, "depends on a column that is not specified", False) for name in orphans]
+        remaining = {name: column for name, column in remaining.items() if name not in orphans}
     kept, found = _pairs(correlations, remaining, schema)
     specification = Specification(columns=remaining, correlations=kept)
     return specification, problems + found + tie(specification, schema).problems
@@ -121,11 +124,14 @@ def _numbers(stated: Numbers, column: Column, notes: Notes) -> Numbers | None:
     if family == "negative_binomial" and stated.sd**2 <= stated.mean:
         notes.append(("negative binomial without more variance than mean: Poisson", True))
         family = "poisson"
-    update = {"family": family, "min": least, "max": most, "decimals": decimals}
-    checked = stated.model_copy(update=update)
-    fault = _fault(checked)
+    checked = stated.model_copy(update={"family": family, "min": least, "max": most, "decimals": decimals})
     if stated.zeros and not low <= 0 <= least:
-        fault = "extra zeros where the card or the range has none, or among negative values"
+        notes.append(("extra zeros where the card or the range has none, or among negative values", False))
+        return None
+    fault = _fault(checked.model_copy(update={"zeros": 0.0}))
+    if fault is None and checked.zeros and (_fault(checked) is not None or shape(checked).constant):
+        notes.append(("more zeros than mean and standard deviation allow: none but the family's", True))
+        checked = checked.model_copy(update={"zeros": 0.0})
     if fault is not None:
         notes.append((fault, False))
         return None
@@ -145,16 +151,17 @@ def _fault(numbers: Numbers) -> str | None:
     """Why no such distribution exists."""
     assert numbers.min is not None
     assert numbers.max is not None
-    mean, sd, low, high = numbers.mean, numbers.sd, numbers.min, numbers.max
-    if low > high:
+    if numbers.min > numbers.max:
         return "empty range"
-    if lattice(low, high, numbers.decimals) is None:
+    if lattice(numbers.min, numbers.max, numbers.decimals) is None:
         return "no value with so many decimals within the range"
-    if not low <= mean <= high:
+    made = shape(numbers)
+    low, high = (made.low, made.high) if numbers.zeros else (numbers.min, numbers.max)
+    if not low <= made.mean <= high:
         return "mean outside the range"
-    if sd**2 > (mean - low) * (high - mean) * (1 + 1e-9):  # Bhatia and Davis 2000
+    if made.sd**2 > (made.mean - low) * (high - made.mean) * (1 + 1e-9):  # Bhatia and Davis 2000
         return "standard deviation larger than the range allows"
-    if numbers.family in POSITIVE and mean <= 0:
+    if numbers.family in POSITIVE and made.mean <= 0:
         return "mean not positive, as its family asks for"
     if numbers.family in COUNTS and numbers.decimals != 0:
         return "counts for a column that holds no whole numbers"
@@ -187,14 +194,18 @@ def _given(stated: Given, column: Column, schema: TableSchema, notes: Notes) -> 
     return None if None in cases.values() else Given(parent=stated.parent, cases=cases)
 
 
+def _parent(column: NumberColumn | CodeColumn) -> str | None:
+    return column.given.parent if column.given else None
+
+
 def _in_cycles(columns: Mapping[str, NumberColumn | CodeColumn]) -> set[str]:
     """Columns whose chain of parents does not end."""
 
     def ancestors(name: str) -> Iterator[str]:
         seen: set[str] = set()
-        while name in columns and (given := columns[name].given) is not None and name not in seen:
+        while name in columns and (parent := _parent(columns[name])) is not None and name not in seen:
             seen.add(name)
-            name = given.parent
+            name = parent
             yield name
 
     return {name for name in columns if name in set(ancestors(name))}
@@ -203,20 +214,24 @@ def _in_cycles(columns: Mapping[str, NumberColumn | CodeColumn]) -> set[str]:
 def _pairs(
     stated: tuple[Correlation, ...], columns: Columns, schema: TableSchema
 ) -> tuple[tuple[Correlation, ...], list[Problem]]:
-    """Correlations of two columns that can be correlated, each pair once."""
+    """Correlations of what can be correlated, by the one name that each has, each pair once."""
+    known = terms(schema)
     kept: dict[frozenset[str], Correlation] = {}
     problems = []
     for pair in stated:
-        if pair.a not in columns or pair.b not in columns:
-            reason = "correlation of an unknown column"
-        elif pair.a == pair.b:
-            reason = "correlation of a column with itself"
-        elif not (ordered(schema[pair.a]) and ordered(schema[pair.b])):
+        a, b = known.get(pair.a), known.get(pair.b)
+        if {pair.a, pair.b} & (columns.keys() - known):
             reason = "correlation of a column whose codes have no order"
-        elif frozenset((pair.a, pair.b)) in kept:
+        elif a is None or b is None or a.column not in columns or b.column not in columns:
+            reason = "correlation of an unknown column"
+        elif a.column == b.column:
+            reason = "correlation of a column with itself"
+        elif _parent(columns[a.column]) == b.column or _parent(columns[b.column]) == a.column:
+            reason = "correlation of a column with its parent"
+        elif frozenset((a.name, b.name)) in kept:
             reason = "correlation stated twice"
         else:
-            kept[frozenset((pair.a, pair.b))] = pair
+            kept[frozenset((a.name, b.name))] = Correlation(a=a.name, b=b.name, r=a.sign * b.sign * pair.r)
             continue
         problems.append(Problem("", reason, True))
     return tuple(kept.values()), problems

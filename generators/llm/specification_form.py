@@ -44,7 +44,7 @@ def correlations_form(names: Sequence[str], most: int) -> Form:
     """The form of :func:`.distribution.read_correlations`.
 
     Args:
-        names: columns that can be correlated, at least two.
+        names: of what can be correlated, at least two.
         most: number of pairs at most.
     """
     r = Column(name="r", kind=Kind.CONTINUOUS, bounds=(-1, 1), decimals=2)
@@ -59,7 +59,7 @@ def correlations_form(names: Sequence[str], most: int) -> Form:
 def columns_tokens(columns: Iterable[Column]) -> int:
     """Tokens that are enough for a reply in the form of these columns."""
     texts = (c.name + ("" if c.numeric else "".join(c.codes)) for c in columns)
-    fixed = (80 if c.numeric else 40 + 14 * len(c.codes) for c in columns)
+    fixed = (95 if c.numeric else 40 + 14 * len(c.codes) for c in columns)
     return round((sum(map(len, texts)) + sum(fixed)) / CHARACTERS_PER_TOKEN) + 48
 
 
@@ -71,6 +71,11 @@ def correlations_tokens(names: Sequence[str], most: int) -> int:
 def families(column: Column) -> list[Family]:
     """Families that a column's values may come from."""
     return [f for f in FAMILIES if column.kind is Kind.INTEGER or f not in COUNTS]
+
+
+def may_be_zero(column: Column) -> bool:
+    """Whether 0 is the smallest of a column's values, so that it can stand for none at all."""
+    return column.numeric and column.bounds is not None and column.bounds[0] == 0
 
 
 def _fields(column: Column, gaps: bool, ranges: bool) -> Fields:
@@ -87,6 +92,7 @@ def _fields(column: Column, gaps: bool, ranges: bool) -> Fields:
         fields["family"] = list(families(column))
         fields |= {"min": column, "max": column} if ranges else {}
         fields |= {"mean": mean, "sd": sd}
+        fields |= {"zeros": percent} if may_be_zero(column) else {}
         if column.kind is Kind.CONTINUOUS and column.decimals is None:
             fields["decimals"] = Column(name="decimals", kind=Kind.INTEGER, bounds=(0, MOST_DECIMALS))
     else:
