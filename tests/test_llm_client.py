@@ -105,6 +105,13 @@ def test_where_draws_are_several_requests_each_has_its_own_seed(endpoint):
     assert reply.usage == Usage(prompt_tokens=300, completion_tokens=9)
 
 
+def test_all_models_that_answered_the_draws_of_a_request_are_told(endpoint):
+    endpoint.script.append(says("1", model="other.gguf"))
+    endpoint.always = says("2", model="one.gguf")
+    settings = settings_for(endpoint, endpoint="ollama")
+    assert Client(settings).complete([request(settings, draws=3)])[0].model == "one.gguf, other.gguf"
+
+
 def test_tokens_of_all_draws_are_counted_where_llama_cpp_tells_those_of_one(endpoint):
     settings = settings_for(endpoint, endpoint="llama_cpp")
     endpoint.script.append(

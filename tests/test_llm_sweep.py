@@ -7,12 +7,13 @@ import re
 import signal
 import subprocess
 import time
+from collections import Counter
 
 import pandas as pd
 import pytest
 from command import COMMAND, environment, swept, synthward
 from conftest import CARD, small_table
-from llm_endpoint import Endpoint, fails, json_answer
+from llm_endpoint import Endpoint, breaks_off, drips, fails, json_answer, says
 from llm_rows import writes_rows
 from synthward.benchmarks.dataset import DatasetCard
 from synthward.results.store import Store, read_record
@@ -23,11 +24,15 @@ KEY = "sk-very-secret-0123456789"
 @pytest.fixture
 def folder(tmp_path):
     """A table with a card of its own in the current folder."""
-    small_table().to_csv(tmp_path / "small.csv", index=False)
-    own = tmp_path / "conf" / "dataset"
-    own.mkdir(parents=True)
-    (own / "small.yaml").write_text(CARD.format(path=tmp_path / "small.csv"))
+    put_table(tmp_path)
     return tmp_path
+
+
+def put_table(folder):
+    small_table().to_csv(folder / "small.csv", index=False)
+    own = folder / "conf" / "dataset"
+    own.mkdir(parents=True)
+    (own / "small.yaml").write_text(CARD.format(path=folder / "small.csv"))
 
 
 def make_public(folder):
@@ -233,6 +238,7 @@ def test_private_rows_are_refused_before_anything_is_run(folder, schema):
         (["llm=replay", "llm.transcript=nowhere"], "there is no transcript"),
         (["llm=openai", "llm.draws=0"], "llm.draws"),
         (["llm=vllm", "llm.model=''"], "llm.model"),
+        (["llm=llama_cpp"], "the name of the model that the server has loaded, as it answers to any name: llm.model="),
         (["llm=embedded", "llm.model=smollm3"], "smollm2-135m-instruct"),
         (["llm=opnai"], "did you mean openai"),
     ],
@@ -252,6 +258,86 @@ def test_no_key_and_no_endpoint_are_recorded_in_one_line(folder, env, said):
     assert record.status == "error"
     assert said in record.message
     assert KEY not in record.message
+
+
+def writes(row, model="test-model"):
+    """Behaviour: this row, with prose around it, in each of four choices."""
+    return says(*[f"Here is the table you asked for:\n{row}\nI hope that it helps."] * 4, model=model)
+
+
+WORDS = '{"age": "sixty-three", "pressure": 120, "sex": "f", "ward": "icu", "died": 0}'
+INFINITE = '{"age": 63, "pressure": Infinity, "sex": "f", "ward": "icu", "died": 0}'
+NAN = '{"age": NaN, "pressure": 120, "sex": "f", "ward": "icu", "died": 0}'
+UNITS = '{"age": 63, "pressure": "120 mmHg", "sex": "f", "ward": "icu", "died": 0}'
+GOOD = '{"age": 63, "pressure": 120, "sex": "f", "ward": "icu", "died": 0}'
+BARREN = "the last 20 replies held no valid row (llm.max_rejects=20)"
+
+# Model to behaviours (the last one again and again), status, message, and requests at most: two under way at a time
+# with one further attempt each, or the eight of which a wave consists.
+FAULTS = {
+    "storm": ([fails(429, "slow down", retry_after="0.1")], "error", "answers 429: slow down (2 attempts)", 4),
+    "breaks": ([fails(500, f"out of {KEY}")], "error", "answers 500: out of [key] (2 attempts)", 4),
+    "drops": ([breaks_off], "error", "the connection broke off (2 attempts)", 4),
+    "drips": ([drips], "error", "no whole reply within llm.request_seconds=3 (2 attempts)", 4),
+    "unheard-of": ([fails(404, "try pulling it")], "error", "has no model 'unheard-of'", 2),
+    "locked": ([fails(401, f"Incorrect API key provided: {KEY}")], "error", "check the key in TEST_KEY", 2),
+    "floods": ([says("x" * 10 * 2**20)], "error", "a reply without end (2 attempts)", 4),
+    "renames": ([writes('{"years": 63, "gender": "f"}')], "error", f"{BARREN} (unknown column: 20)", 8),
+    "spells": ([writes(WORDS)], "error", f"{BARREN} (not a number: 20)", 8),
+    "infinite": ([writes(INFINITE)], "error", f"{BARREN} (not finite: 20)", 8),
+    "undefined": ([writes(NAN)], "error", f"{BARREN} (not finite: 20)", 8),
+    "swapped": ([writes(GOOD, "one.gguf"), writes(GOOD, "other.gguf")], "ok", "", 12),
+    "measures": ([writes(GOOD), writes(UNITS)], "partial", "4 of 48 rows", 8),
+}
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """A sweep over all of these: its folder, what it printed, and by model its record and number of requests."""
+    folder = tmp_path_factory.mktemp("faulty")
+    put_table(folder)
+    behaviours = {model: iter([*script[:-1], *[script[-1]] * 99]) for model, (script, *_) in FAULTS.items()}
+    with Endpoint() as endpoint:
+        endpoint.always = lambda received: next(behaviours[received.body["model"]])(received)
+        models = f"llm.model={','.join(FAULTS)}"
+        short = "llm.request_seconds=3", "llm.retries=1"
+        done = swept(folder, *asks(endpoint, "generator=llm_zero_shot", models, *short), TEST_KEY=KEY)
+        asked = Counter(body["model"] for body in endpoint.bodies)
+    records = {r.generator.params["llm"]["model"]: r for r in Store(folder / "results/runs").records()}
+    return folder, done, records, asked
+
+
+@pytest.mark.parametrize("model", FAULTS)
+def test_each_fault_ends_a_cell_in_one_clear_line_after_few_requests(faulty, model):
+    _, done, records, asked = faulty
+    _, status, message, most = FAULTS[model]
+    assert records[model].status == status
+    assert message in records[model].message
+    assert records[model].message in done.stdout + done.stderr
+    assert "\n" not in records[model].message
+    assert 1 <= asked[model] <= most
+    assert records[model].seconds["total"] < 30
+
+
+def test_what_came_before_rows_went_wrong_is_kept(faulty):
+    *_, records, _ = faulty
+    facts = records["measures"].details["llm"]
+    assert records["measures"].artifact.rows == 4
+    assert facts["ended"] == BARREN
+    assert set(facts["rejects"]) == {"not a number"}
+
+
+def test_a_model_that_was_swapped_for_another_is_told(faulty):
+    *_, records, _ = faulty
+    assert records["swapped"].details["llm"]["answered_by"] == ["one.gguf", "other.gguf"]
+
+
+def test_no_fault_makes_a_sweep_tell_its_key(faulty):
+    folder, done, *_ = faulty
+    assert KEY not in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    for path in folder.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
 
 
 def test_a_kill_loses_no_reply_that_was_paid_for(folder, schema):

@@ -44,7 +44,9 @@ def resolve(config: Mapping[str, Any]) -> Model:
         settings = LLMSettings.parse({**settings.model_dump(), **defining, "endpoint": "replay"})
         return Model(settings, defining)
     if not settings.model:
-        raise UserError(f"llm={settings.endpoint} needs the name of a model: llm.model=")
+        served = "the model that the server has loaded, as it answers to any name"
+        which = served if settings.endpoint == "llama_cpp" else "a model"
+        raise UserError(f"llm={settings.endpoint} needs the name of {which}: llm.model=")
     if settings.endpoint == "embedded" and not settings.digest:
         from .models import digest_of
 
