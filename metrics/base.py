@@ -76,7 +76,7 @@ class Evaluation:
         synthetic: the rows to score.
         seed: seed of learners and subsamples.
         costs: cost of the table, if known.
-        shown: numbers of the train rows that the generator was shown one by one, repeats included.
+        shown: numbers of the train rows that stood in a prompt of the generator, repeats included.
         model: the language model behind the generator; given for public tables alone, whose rows it may be told.
         source: the whole canonical table in the order of its source; given beside ``model``.
         shared: intermediates by key, see :meth:`once`.
