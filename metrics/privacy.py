@@ -118,7 +118,8 @@ def _copies(evaluation: Evaluation, rows: Encoded, tolerance: float = TOLERANCE)
     """Which synthetic rows agree with one of ``rows``, as it is or as it stands in a prompt."""
     numbers = [rows.numbers[:, j].round(evaluation.schema[n].places) for j, n in enumerate(evaluation.schema.numeric)]
     written = replace(rows, numbers=np.stack(numbers, axis=1)) if numbers else rows
-    return _near(evaluation, "synthetic", rows, tolerance) | _near(evaluation, "synthetic", written, tolerance)
+    found: np.ndarray = np.any([_near(evaluation, "synthetic", form, tolerance) for form in (rows, written)], axis=0)
+    return found
 
 
 def _near(evaluation: Evaluation, part: Part, rows: Encoded, tolerance: float = TOLERANCE) -> np.ndarray:

@@ -97,21 +97,6 @@ def strongest(
     return sorted(((a, b, r) for (a, b), r in strong.items()), key=lambda pair: (-abs(pair[2]), pair))
 
 
-def relate(
-    associations: Mapping[tuple[str, str], Association], schema: TableSchema, threshold: float, most: int
-) -> list[str]:
-    """The strongest associations in words, one a line: ``age and died=yes: r = +0.32``.
-
-    Args:
-        associations: pair of names to correlation and number of rows.
-        schema: of the table.
-        threshold: absolute correlation from which a pair is told, if it is more than chance gives.
-        most: number of pairs that are told at most, the strongest ones.
-    """
-    said = _said(schema)
-    return [f"{said[a]} and {said[b]}: r = {r:+.2f}" for a, b, r in strongest(associations, threshold)[:most]]
-
-
 def gather(pairs: Iterable[Pair], schema: TableSchema) -> list[str]:
     """Associations in fewer words: ``age with died=yes +0.32, creatinine +0.25``, each pair once."""
     said = _said(schema)
