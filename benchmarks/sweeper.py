@@ -103,7 +103,7 @@ def _questions(planned: _Planned, asked: set[tuple[str, str]]) -> Estimate | Non
     dataset = planned.cell.dataset
     metrics = [get(name) for name in planned.metrics if "language model" in get(name).card.needs]
     model = planned.cell.generator.build().language_model() if metrics and dataset.card.sharing == "public" else None
-    if not hasattr(model, "rehearse"):  # one of somebody's own need not
+    if model is None or not hasattr(model, "rehearse"):  # one of somebody's own need not
         return None
     rehearsal = model.rehearse()
     if (pair := (dataset.fingerprint, rehearsal.identity)) in asked:

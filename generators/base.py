@@ -99,8 +99,8 @@ class Generator(ABC):
     def language_model(self) -> Any | None:
         """The language model behind the rows, for metrics that ask it something; ``None`` if there is none to ask.
 
-        It has the method of ``synthward.metrics.base.LanguageModel``; with that of ``llm.respondent.Respondent.rehearse``,
-        what metrics will ask stands in the plan.
+        It has the method of ``synthward.metrics.base.LanguageModel``; with ``rehearse`` as well, what metrics will
+        ask it stands in the plan.
         """
         return None
 
