@@ -756,16 +756,23 @@ def test_grammar_holds_names_codes_families_and_bounds(ward, ranges):
 
 
 def test_grammar_of_correlations():
-    form = correlations_form(["age", "sex", 'a "b"'], 2)
+    form = correlations_form([["age"], ["ward=1", "ward=2"], ['a "b"']], 2)
     pattern = grammar_regex(form.grammar)
-    pair = '{"a": "age", "b": "sex", "r": -0.50}'
+    pair = '{"a": "age", "b": "ward=2", "r": -0.50}'
     assert pattern.fullmatch(f'{{"correlations": [{pair}]}}')
     assert pattern.fullmatch(f'{{"correlations": [{pair}, {pair}]}}')
     assert pattern.fullmatch('{"correlations": []}')
-    assert pattern.fullmatch('{"correlations": [{"a": "a \\"b\\"", "b": "sex", "r": 1.00}]}')
+    assert pattern.fullmatch('{"correlations": [{"a": "ward=1", "b": "a \\"b\\"", "r": 1.00}]}')
+    assert pattern.fullmatch('{"correlations": [{"a": "age", "b": "a \\"b\\"", "r": 1.00}]}')
     assert not pattern.fullmatch(f'{{"correlations": [{pair}, {pair}, {pair}]}}')
-    assert not pattern.fullmatch('{"correlations": [{"a": "age", "b": "weight", "r": 0.50}]}')
-    assert not pattern.fullmatch('{"correlations": [{"a": "age", "b": "sex", "r": 1.50}]}')
+    for a, b, r in (
+        ("age", "weight", "0.50"),
+        ("age", "age", "0.50"),
+        ("ward=1", "ward=2", "0.50"),
+        ("ward=1", "age", "0.50"),
+        ("age", "ward=1", "1.50"),
+    ):
+        assert not pattern.fullmatch(f'{{"correlations": [{{"a": "{a}", "b": "{b}", "r": {r}}}]}}')
     value = filled(form.json_schema, 0.5)
     assert read_correlations(json.dumps(value))[0] is not None
 

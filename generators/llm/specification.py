@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 from ...benchmarks.columns import Column, Kind
@@ -173,10 +172,10 @@ class LLMSpecification(LLMGenerator):
         size = -(-len(columns) // max(requests, 1))
         return [columns[i : i + size] for i in range(0, len(columns), size or 1)]
 
-    def _correlated(self) -> list[str]:
-        """What correlations are asked for, as statistics call it: of two columns at least, or nothing."""
-        names = [_names(column, self._schema) for column in self._schema.columns]
-        return list(chain(*names)) if self.correlations and len(names) > 1 else []
+    def _correlated(self) -> list[list[str]]:
+        """What correlations are asked for, by column, that of the target first: of two columns at least, or nothing."""
+        columns = sorted(self._schema.columns, key=lambda column: column.name != self._schema.target)
+        return [_names(c, self._schema) for c in columns] if self.correlations and len(columns) > 1 else []
 
     def _columns_request(self, columns: Sequence[Column]) -> Request:
         statistics: list[str] = []
@@ -198,9 +197,10 @@ class LLMSpecification(LLMGenerator):
         )
         return self._request(prompt, columns_form(columns, self._gaps, self.ranges), columns_tokens(columns))
 
-    def _correlations_request(self, names: Sequence[str]) -> Request:
+    def _correlations_request(self, names: Sequence[Sequence[str]]) -> Request:
         schema = self._schema
-        most = min(self.most_pairs, len(names) * (len(names) - 1) // 2)
+        every = sum(map(len, names))
+        most = min(self.most_pairs, every * (every - 1) // 2)
         prompt = render(
             CORRELATIONS_TEMPLATE,
             **self._blocks(schema.columns),

@@ -25,7 +25,7 @@ MOST_DECIMALS = 3  # that a model may choose where the card gives none
 
 
 def columns_form(columns: Sequence[Column], gaps: bool, ranges: bool) -> Form:
-    """The form of :func:`.distribution.read_columns`.
+    """The form of :func:`.specification_reading.read_columns`.
 
     Args:
         columns: to be described, in order.
@@ -40,19 +40,27 @@ def columns_form(columns: Sequence[Column], gaps: bool, ranges: bool) -> Form:
     return Form(grammar=rules.lines(_fragment(fields, rules), 1), json_schema=_schema(fields))
 
 
-def correlations_form(names: Sequence[str], most: int) -> Form:
-    """The form of :func:`.distribution.read_correlations`.
+def correlations_form(names: Sequence[Sequence[str]], most: int) -> Form:
+    """The form of :func:`.specification_reading.read_correlations`.
+
+    In the grammar, ``b`` comes from a column after that of ``a``: small models like to repeat what they have just
+    written.
 
     Args:
-        names: of what can be correlated, at least two.
+        names: of what can be correlated, by column; two columns at least.
         most: number of pairs at most.
     """
-    r = Column(name="r", kind=Kind.CONTINUOUS, bounds=(-1, 1), decimals=2)
-    fields: Fields = {"a": list(names), "b": list(names), "r": r}
     rules = Rules()
-    pair = rules.name(_fragment(fields, rules))
+    *earlier, last = (rules.name(choice(map(_quoted, group))) for group in names)
+    after, options = last, []
+    for group in reversed(earlier):
+        options.append(f'{group} ", \\"b\\": " {after}')
+        after = rules.name(f"{group} | {after}")
+    r = Column(name="r", kind=Kind.CONTINUOUS, bounds=(-1, 1), decimals=2)
+    pair = rules.name(f'"{{\\"a\\": " ({" | ".join(reversed(options))}) ", \\"r\\": " {rules.name(number(r))} "}}"')
     root = f'"{{\\"correlations\\": [" ({pair} (", " {pair}){{0,{most - 1}}})? "]}}"'
-    listed = {"type": "array", "items": _schema(fields), "maxItems": most}
+    every = [name for group in names for name in group]
+    listed = {"type": "array", "items": _schema({"a": every, "b": every, "r": r}), "maxItems": most}
     return Form(grammar=rules.lines(root, 1), json_schema=_strict({"correlations": listed}))
 
 
@@ -63,9 +71,9 @@ def columns_tokens(columns: Iterable[Column]) -> int:
     return round((sum(map(len, texts)) + sum(fixed)) / CHARACTERS_PER_TOKEN) + 48
 
 
-def correlations_tokens(names: Sequence[str], most: int) -> int:
+def correlations_tokens(names: Sequence[Sequence[str]], most: int) -> int:
     """Tokens that are enough for so many correlations."""
-    return round(most * (2 * max(map(len, names)) + 30) / CHARACTERS_PER_TOKEN) + 48
+    return round(most * (2 * max(len(name) for group in names for name in group) + 30) / CHARACTERS_PER_TOKEN) + 48
 
 
 def families(column: Column) -> list[Family]:
