@@ -20,7 +20,7 @@ from synthward.benchmarks.dataset import DatasetCard, Split
 from synthward.benchmarks.schema import TableSchema
 from synthward.generators import TrainView
 from synthward.generators.checks import check_generator, specimen
-from synthward.generators.llm.copula import nearest_correlation, sample, tie
+from synthward.generators.llm.copula import sample
 from synthward.generators.llm.distribution import MAX_CORRELATIONS, Specification, counted
 from synthward.generators.llm.margins import COUNTS, FAMILIES, Shape, fit, lattice
 from synthward.generators.llm.specification import LLMSpecification
@@ -33,6 +33,7 @@ from synthward.generators.llm.specification_reading import (
     read_correlations,
     read_specification,
 )
+from synthward.generators.llm.ties import nearest_correlation, tie
 from synthward.generators.summary import associate
 from synthward.results.errors import UserError
 from test_llm_formats import grammar_regex

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...benchmarks.schema import Column, TableSchema
-from .copula import tie
 from .distribution import (
     LIMIT,
     CodeColumn,
@@ -25,6 +24,7 @@ from .distribution import (
     terms,
 )
 from .margins import COUNTS, POSITIVE, REACHED, fit, lattice
+from .ties import tie
 
 Notes = list[tuple[str, bool]]  # reason, and whether it was repaired
 
