@@ -53,7 +53,7 @@ def print_forecasts(forecasts: Sequence[Forecast]) -> None:
     table = _table("generator", "dataset", "cells", "rows", "calls", "read", "written", "USD", "time")
     for column in table.columns[2:]:
         column.justify = "right"
-    table.columns[0].no_wrap = True
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
     total = Estimate(0, 0, 0, 0.0, 0.0)
     for (generator, dataset), parts in sorted(groups.items()):
         cost = sum((f.estimate for f in parts if f.estimate is not None), Estimate(0, 0, 0, 0.0, 0.0))
