@@ -192,6 +192,6 @@ def test_experiments_expand_to_the_grid_that_they_declare(tmp_path, monkeypatch,
 def test_the_quick_experiment_is_planned_in_full(tmp_path, monkeypatch):
     monkeypatch.setattr(sweeper, "_launch", lambda *_: [])
     report = app.sweep(["experiment=quick", f"store={tmp_path}"])
-    assert report.total == 3 * 8 * 2
-    assert report.counts() == {"missing": 48}
-    assert "0 of 48 cells done: 48 left" in synthward(tmp_path, "status", "--store", str(tmp_path)).stdout
+    assert report.total == 3 * 9 * 2
+    assert report.counts() == {"missing": 54}
+    assert "0 of 54 cells done: 54 left" in synthward(tmp_path, "status", "--store", str(tmp_path)).stdout
