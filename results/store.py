@@ -70,10 +70,9 @@ def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = 
         folder: a store, or a folder of published records.
         report: called with the reason for each file that is left out.
     """
-    for path in sorted(p for p in folder.rglob("*.json") if p.is_file()):
-        parts = path.relative_to(folder).parts
-        if parts[0] in ("quarantine", "sweeps", "work") or (parts[0] == "cells" and path.name != RECORD_NAME):
-            continue
+    cells = folder / "cells"  # beside them a store keeps much that is no record, such as replies of language models
+    found = cells.glob(f"*/{RECORD_NAME}") if cells.is_dir() else folder.rglob("*.json")
+    for path in sorted(p for p in found if p.is_file()):
         try:
             record = read_record(path)
         except DamagedRecordError as error:

@@ -136,6 +136,9 @@ def test_a_second_run_asks_nothing(folder, schema):
         swept(folder, *asks(endpoint, "generator=llm_zero_shot", "retry=all"), TEST_KEY=KEY)
         assert len(endpoint.bodies) == asked
     assert only_record(folder).details["llm"]["paid"]["cached_tokens"] > 0
+    shown = synthward(folder, "leaderboard")
+    assert shown.returncode == 0
+    assert "left out" not in shown.stdout + shown.stderr  # kept replies are no damaged records
 
 
 def test_a_plan_says_what_a_sweep_will_cost_and_asks_nobody(folder, schema):
