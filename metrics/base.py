@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FAMILIES = ("marginals", "correlations", "utility", "privacy", "memorisation", "validity", "cost")
+MODULES = ("marginals", "correlations", "utility", "copies", "proximity", "memorisation", "validity", "cost")
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,7 @@ class Value:
         variant: which of several values of the metric this is.
         low, high: bounds of a 95 % interval.
         n: rows, columns or pairs behind the value.
+        population: rows there are, where the metric looks at ``n`` of them alone; see :mod:`.sampling`.
         breakdown: values by column, class or pair.
         reason: why there is no value; a reason beside a value marks it as partial.
     """
@@ -120,6 +121,7 @@ class Value:
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    population: int | None = None
     breakdown: dict[str, float | None] = field(default_factory=dict)
     reason: str = ""
 
@@ -155,9 +157,10 @@ class Metric:
                 values = [Value(None, reason=f"{type(error).__name__}: {error}")]
                 status = Status.ERROR
         seconds = time.perf_counter() - start
-        return [self._measurement(v, status, seconds) for v in values]
+        return [self._measurement(v, status, seconds, evaluation.seed) for v in values]
 
-    def _measurement(self, value: Value, status: Status, seconds: float) -> Measurement:
+    def _measurement(self, value: Value, status: Status, seconds: float, seed: int) -> Measurement:
+        sampled = value.population is not None and value.population != value.n
         number = finite(value.value)
         reason = value.reason
         if number is not None:
@@ -172,6 +175,8 @@ class Metric:
             low=finite(value.low),
             high=finite(value.high),
             n=value.n,
+            population=value.population if sampled else None,
+            sample_seed=seed if sampled else None,
             breakdown={k: finite(v) for k, v in value.breakdown.items()},
             status=status,
             reason=reason,
@@ -220,14 +225,14 @@ def metric(
 
 @cache
 def registry() -> dict[str, Metric]:
-    """All metrics by name: those of the families, then those of installed plugins.
+    """All metrics by name: our own, then those of installed plugins.
 
     Raises:
         UserError: two metrics have one name.
     """
     metrics: dict[str, Metric] = {}
-    for family in FAMILIES:
-        module = importlib.import_module(f".{family}", __package__)
+    for name in MODULES:
+        module = importlib.import_module(f".{name}", __package__)
         for found in vars(module).values():
             if isinstance(found, Metric):
                 _add(metrics, found)

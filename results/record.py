@@ -95,6 +95,8 @@ class Measurement(Frozen):
         value: the value, or ``None`` with a status and a reason.
         low, high: bounds of a 95 % interval where the metric has one.
         n: how many rows, columns or pairs stand behind the value.
+        population: how many there were, where ``n`` rows were drawn from them.
+        sample_seed: seed of that draw.
         breakdown: values by column, class or pair, where the metric has them.
         status, reason: why there is no value, or not the whole of it.
         seconds: time the metric took, shared work included where it was first to need it.
@@ -107,6 +109,8 @@ class Measurement(Frozen):
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    population: int | None = None
+    sample_seed: int | None = None
     breakdown: dict[str, float | None] = Field(default_factory=dict)
     status: Status = Status.OK
     reason: str = ""

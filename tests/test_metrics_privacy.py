@@ -14,7 +14,8 @@ from scipy.stats import binomtest
 from synthward.benchmarks.schema import Column, TableSchema
 from synthward.metrics import Evaluation, get
 from synthward.metrics.encoding import Encoded, encoded, row_keys
-from synthward.metrics.neighbours import Space, gower_spaces, near_equal, nearest
+from synthward.metrics.gower import Space, gower_spaces, nearest
+from synthward.metrics.near_equal import near_equal
 from synthward.metrics.summary import share_value
 from synthward.results.record import Measurement
 
