@@ -18,7 +18,7 @@ def configs(group: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """All configs of a group by name; one in the current folder's ``conf`` hides the package's own.
 
     Args:
-        group: ``dataset``, ``generator`` or ``experiment``.
+        group: ``dataset``, ``generator``, ``experiment`` or ``metrics``.
 
     Returns:
         Name to the config's content, interpolations as they stand; and name to the reason why a config

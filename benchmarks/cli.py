@@ -82,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     listing = add("list", _list, "list the datasets, generators, metrics or experiments")
     listing.add_argument("what", choices=["datasets", "generators", "metrics", "experiments"])
 
+    explain = add("explain", _explain, "say what a metric means: direction, bounds, definition, source")
+    explain.add_argument("metrics", nargs="*", metavar="METRIC", help="all of them if none is named")
+    explain.add_argument("--markdown", action="store_true", help="as a Markdown document")
+
     describe = add("describe", _describe, "write a first schema card for a table of your own")
     describe.add_argument("path", type=Path, help="CSV or Parquet")
     describe.add_argument("--target", help="the column to predict")
@@ -165,6 +169,18 @@ def _list(options: argparse.Namespace) -> int:
     from .report import print_listing
 
     print_listing(options.what)
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from .explain import cards, markdown
+    from .report import print_cards
+
+    shown = cards(options.metrics)
+    if options.markdown:
+        print(markdown(shown), end="")
+    else:
+        print_cards(shown)
     return 0
 
 

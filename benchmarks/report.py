@@ -13,9 +13,10 @@ from rich.table import Table
 from ..generators.estimate import Estimate
 from ..generators.spec import GeneratorSpec
 from ..results.errors import UserError
-from ..results.record import USABLE, Record
+from ..results.record import USABLE, MetricCard, Record
 from ..results.store import Store
 from .catalogue import GROUPS, configs
+from .explain import facts
 from .plans import Forecast, SweepReport, read_plans
 from .progress import duration
 
@@ -127,10 +128,9 @@ def print_listing(what: str) -> None:
 
         table = _table("metric", "family", "better", "definition")
         for name, metric in sorted(registry().items(), key=lambda item: (item[1].card.family, item[0])):
-            card = metric.card
-            better = f"near {card.ideal:g}" if card.direction == "target" and card.ideal is not None else card.direction
-            table.add_row(name, card.family, better, escape(card.definition))
+            table.add_row(name, metric.card.family, metric.card.arrow, escape(metric.card.definition))
         console.print(table)
+        console.print("`synthward explain METRIC` says more.", highlight=False)
         return
     readable, unreadable = configs(GROUPS[what])
     if what == "generators":
@@ -157,6 +157,18 @@ def print_listing(what: str) -> None:
     console.print(table)
     for name, reason in unreadable.items():
         console.print(f"{name} cannot be used: {reason}", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_cards(cards: Sequence[MetricCard]) -> None:
+    """Print what metrics mean."""
+    console = Console()
+    for number, card in enumerate(cards):
+        table = _table("", "")
+        table.show_header = False
+        for name, text in facts(card).items():
+            table.add_row(f"  {name}", escape(text), style="dim" if name in ("suites", "version") else "")
+        console.print("\n" * bool(number) + f"[bold]{escape(card.name)}[/] {card.arrow}", highlight=False)
+        console.print(table)
 
 
 def print_verdicts(target: str, params: Sequence[str]) -> int:

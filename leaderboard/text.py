@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from .board import Board, Column, Memory, MemoryTest, Row, Score, Section
 
 NONE = "–"
-SIGNS = {"max": "↑", "min": "↓", "target": "◎"}
 # The least number of datasets at which agreement in sign on all of them is significant at 5 %, two-sided: 2 / 2**6.
 FEW_DATASETS = 6
 FIRST_REASONS = 3
@@ -68,25 +67,13 @@ def heading(column: Column) -> str:
     """Name, variant, unit and direction of a metric."""
     variant = f" ({column.variant})" if column.variant else ""
     unit = f" [{column.card.unit}]" if column.card.unit else ""
-    return f"{column.card.name.replace('_', ' ')}{variant}{unit} {sign(column)}"
-
-
-def sign(column: Column) -> str:
-    """Arrow of the direction, with the ideal of a target."""
-    card = column.card
-    if card.direction == "target" and card.ideal is not None:
-        return f"{SIGNS['target']} {card.ideal:g}"
-    return SIGNS[card.direction]
+    return f"{column.card.name.replace('_', ' ')}{variant}{unit} {column.card.arrow}"
 
 
 def direction(column: Column) -> str:
     """The direction in words."""
-    card = column.card
-    if not card.ranked or not column.ranked:
-        return "shown for reference, not compared"
-    return {"max": "higher is better", "min": "lower is better"}.get(
-        card.direction
-    ) or f"nearest to {card.ideal:g} is best"
+    compared = column.card.ranked and column.ranked
+    return column.card.better if compared else "shown for reference, not compared"
 
 
 def basis(section: Section, draws: int) -> str:

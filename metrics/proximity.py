@@ -5,9 +5,41 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Evaluation, Value, metric
+from .encoding import Part
 from .gower import Space, gower_spaces, nearest
+from .sampling import drawn
 
 TIE = 1e-9  # distances nearer to each other than this differ by rounding alone
+PAIRS = 2_000_000_000  # pairs of rows compared in one search; where there are more, rows to search for are drawn
+NO_ROWS = "there are no train, no control or no synthetic rows"
+PLATZER = "Platzer and Reutterer 2021, Frontiers in Big Data 4:679939; distance: Gower 1971, Biometrics 27:857"
+
+
+@metric(
+    family="privacy",
+    direction="max",
+    ideal=1.0,
+    lower=0.0,
+    upper=1.0,
+    definition="Gower distance from synthetic rows to their closest record, 5th percentile and median: among the train "
+    "rows (variants 'train_p05' and 'train_median'), and among as many control rows, which is what chance gives "
+    "(variants 'control_p05' and 'control_median'): synthetic rows that come nearer to train than to control rows are "
+    "memorised.",
+    citation=PLATZER,
+    ranked=False,
+)
+def dcr(evaluation: Evaluation) -> list[Value]:
+    """Distance to the closest record of train, beside that to the closest of control."""
+    sides: tuple[Part, ...] = ("train", "control")
+    if not _rows_to_compare(evaluation):
+        return [Value(None, f"{side}_{at}", reason=NO_ROWS) for side in sides for at in ("p05", "median")]
+    values = []
+    for side in sides:
+        distances = _to_closest(evaluation, side)
+        for at, quantile in (("p05", 0.05), ("median", 0.5)):
+            found = float(np.quantile(distances, quantile))
+            values.append(Value(found, f"{side}_{at}", n=len(distances), population=len(evaluation.synthetic)))
+    return values
 
 
 @metric(
@@ -17,24 +49,82 @@ TIE = 1e-9  # distances nearer to each other than this differ by rounding alone
     lower=0.0,
     upper=1.0,
     definition="Share of synthetic rows whose nearest train row is nearer than their nearest control row, ties "
-    "counted half, with as many control as train rows; Gower distance, numbers scaled by the train rows' range. "
+    "counted half, with as many control as train rows; Gower distance, numbers scaled by the train rows' range and "
+    "differing by 1 at most. "
     "The reference `real` emits control rows, and so stands at 0 as `copy` stands at 1.",
-    citation="Platzer and Reutterer 2021, Frontiers in Big Data 4:679939; distance: Gower 1971, Biometrics 27:857",
-    version=2,
+    citation=PLATZER,
+    version=3,
 )
 def dcr_share(evaluation: Evaluation) -> Value:
     """Whether synthetic rows lie nearer to train than to control rows: above one half, the generator memorised."""
-    spaces = gower_spaces(evaluation)
-    size = min(len(evaluation.train), len(evaluation.control))
-    if not size or not len(evaluation.synthetic):
-        return Value(None, reason="there are no train, no control or no synthetic rows")
-    to_train = nearest(spaces["synthetic"], _subsample(spaces["train"], size, evaluation.seed))
-    to_control = nearest(spaces["synthetic"], _subsample(spaces["control"], size, evaluation.seed))
+    if not _rows_to_compare(evaluation):
+        return Value(None, reason=NO_ROWS)
+    to_train, to_control = _to_closest(evaluation, "train"), _to_closest(evaluation, "control")
     ties = np.isclose(to_train, to_control, rtol=0, atol=TIE)
     nearer = ~ties & (to_train < to_control)
     # No interval: all synthetic rows are compared with one train and one control part, and a binomial
     # interval, which takes them for independent, is too narrow by far where many rows are drawn.
-    return Value(float(nearer.sum() + ties.sum() / 2) / len(ties), n=len(ties))
+    share = float(nearer.sum() + ties.sum() / 2) / len(ties)
+    return Value(share, n=len(ties), population=len(evaluation.synthetic))
+
+
+@metric(
+    family="privacy",
+    direction="max",
+    ideal=1.0,
+    lower=0.0,
+    upper=1.0,
+    definition="5th percentile of the nearest-neighbour distance ratio: distance to the nearest train row over that to "
+    "the second nearest, 1 where both are 0; of synthetic rows (variant 'train'), and of control rows, which is what "
+    "chance gives (variant 'control'). A low ratio singles out one patient.",
+    citation="Zhao et al. 2021, CTAB-GAN, arXiv:2102.08369; distance: Gower 1971, Biometrics 27:857",
+)
+def nndr(evaluation: Evaluation) -> list[Value]:
+    """Whether rows lie near to one train row in particular."""
+    values = []
+    queries: tuple[tuple[Part, str], ...] = (("synthetic", "train"), ("control", "control"))
+    for part, variant in queries:
+        if len(evaluation.train) < 2 or not len(getattr(evaluation, part)):
+            values.append(Value(None, variant, reason=f"there are no {part} rows, or fewer than two train rows"))
+            continue
+        first, second = _two_nearest(evaluation, part).T
+        ratio = np.where(second > 0, first / np.where(second > 0, second, 1.0), 1.0)
+        value, population = float(np.quantile(ratio, 0.05)), len(getattr(evaluation, part))
+        values.append(Value(value, variant, n=len(ratio), population=population))
+    return values
+
+
+def _rows_to_compare(evaluation: Evaluation) -> bool:
+    return all(len(table) for table in (evaluation.train, evaluation.control, evaluation.synthetic))
+
+
+def _to_closest(evaluation: Evaluation, side: Part) -> np.ndarray:
+    """Distance of synthetic rows to the closest row of train or control, of each as many; shape ``(rows,)``."""
+    size = min(len(evaluation.train), len(evaluation.control))
+    if side == "train" and size == len(evaluation.train):
+        return _two_nearest(evaluation, "synthetic")[:, 0]
+
+    def compute() -> np.ndarray:
+        spaces = gower_spaces(evaluation)
+        rows = _subsample(spaces[side], size, evaluation.seed)
+        return nearest(_queries(evaluation, "synthetic", len(evaluation.train)), rows)[:, 0]
+
+    return evaluation.once(("to closest", side), compute)
+
+
+def _two_nearest(evaluation: Evaluation, part: Part) -> np.ndarray:
+    """Distances of rows of a part to the two nearest train rows, shape ``(rows, 2)``."""
+
+    def compute() -> np.ndarray:
+        train = gower_spaces(evaluation)["train"]
+        return nearest(_queries(evaluation, part, len(train)), train, k=2)
+
+    return evaluation.once(("two nearest", part), compute)
+
+
+def _queries(evaluation: Evaluation, part: Part, rows: int) -> Space:
+    """Rows to search for: all of a part, or as many drawn ones as are left of the pairs."""
+    return gower_spaces(evaluation)[part].take(drawn(evaluation, part, max(1, PAIRS // rows)))
 
 
 def _subsample(space: Space, size: int, seed: int) -> Space:
@@ -42,5 +132,4 @@ def _subsample(space: Space, size: int, seed: int) -> Space:
     if len(space.numbers) == size:
         return space
     order = np.lexsort([*space.codes.T, *space.missing.T, *space.numbers.T])
-    rows = order[np.random.default_rng(seed).permutation(len(order))[:size]]
-    return Space(space.numbers[rows], space.missing[rows], space.codes[rows])
+    return space.take(order[np.random.default_rng(seed).permutation(len(order))[:size]])

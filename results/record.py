@@ -45,6 +45,7 @@ class Phase(StrEnum):
 
 
 Direction = Literal["max", "min", "target"]
+ARROWS: Final[dict[Direction, str]] = {"max": "↑", "min": "↓", "target": "◎"}
 Family = Literal["fidelity", "utility", "privacy", "validity", "cost"]
 
 
@@ -83,6 +84,29 @@ class MetricCard(Frozen):
     version: int = 1
     needs: tuple[str, ...] = ()
     ranked: bool = True
+
+    @property
+    def arrow(self) -> str:
+        """Sign of the direction, with the ideal of a target."""
+        if self.direction == "target" and self.ideal is not None:
+            return f"{ARROWS[self.direction]} {self.ideal:g}"
+        return ARROWS[self.direction]
+
+    @property
+    def better(self) -> str:
+        """The direction in words."""
+        if self.direction == "target" and self.ideal is not None:
+            return f"nearest to {self.ideal:g} is best"
+        return "higher is better" if self.direction == "max" else "lower is better"
+
+    @property
+    def range(self) -> str:
+        """The bounds in words."""
+        if self.lower is not None and self.upper is not None:
+            return f"{self.lower:g} to {self.upper:g}"
+        if self.lower is not None:
+            return f"{self.lower:g} or more"
+        return "any number" if self.upper is None else f"{self.upper:g} or less"
 
 
 class Measurement(Frozen):

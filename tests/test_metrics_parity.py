@@ -20,11 +20,13 @@ from sdmetrics.errors import ConstantInputError, IncomputableMetricError
 from sdmetrics.reports.single_table import QualityReport
 from sdmetrics.single_column import KSComplement, TVComplement
 from sdmetrics.single_table import NewRowSynthesis
+from sdmetrics.single_table.privacy.dcr_utils import calculate_dcr
 from synthward.benchmarks.dataset import Split
 from synthward.benchmarks.schema import Column, TableSchema
 from synthward.metrics import Evaluation, get
 from synthward.metrics.coefficients import pearson, spearman
 from synthward.metrics.correlations import pair_scores
+from synthward.metrics.gower import gower_spaces, nearest
 from synthward.metrics.marginals import column_scores
 
 TOLERANCE = 1e-9
@@ -170,6 +172,15 @@ def test_near_duplicates_equal_new_row_synthesis(name: str) -> None:
     assert 0 < theirs < 1
     assert_same(ours["train"], theirs)
     assert_same(ours["control"], 1 - NewRowSynthesis.compute(train, control, metadata(schema)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["pbc", "rhc", "diabetes"])
+def test_distances_to_the_closest_record_equal_sdmetrics(name: str, kind: str) -> None:
+    schema, reference, synthetic = sides(name, kind)
+    spaces = gower_spaces(evaluate(schema, reference, synthetic))
+    theirs = calculate_dcr(synthetic, reference, metadata(schema))
+    np.testing.assert_allclose(nearest(spaces["synthetic"], spaces["train"])[:, 0], theirs, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("coefficient", [pearson, spearman])

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from metric_tables import WARD, evaluation, subset, ward
 from scipy.stats import binomtest
 from synthward.benchmarks.schema import Column, TableSchema
-from synthward.metrics import Evaluation, get
+from synthward.metrics import Evaluation, get, proximity
 from synthward.metrics.encoding import Encoded, encoded, row_keys
-from synthward.metrics.gower import Space, gower_spaces, nearest
+from synthward.metrics.gower import BLOCK, Space, gower_spaces, nearest
 from synthward.metrics.near_equal import near_equal
 from synthward.metrics.summary import share_value
 from synthward.results.record import Measurement
@@ -160,21 +161,87 @@ def test_gower_distances_are_the_naive_ones() -> None:
         if not WARD[name].numeric:
             return float(a != b)
         width = train[name].max() - train[name].min()
-        return abs(a - b) / width if width else float(a != b)
+        return min(abs(a - b) / width, 1) if width else float(a != b)
 
     expected = [
         min(np.mean([difference(n, s[n], r[n]) for n in WARD.names]) for _, r in train.iterrows())
         for _, s in synthetic.iterrows()
     ]
-    np.testing.assert_allclose(nearest(spaces["synthetic"], spaces["train"]), expected, atol=1e-12)
+    np.testing.assert_allclose(nearest(spaces["synthetic"], spaces["train"])[:, 0], expected, atol=1e-12)
+
+
+STEPS = st.sampled_from([-0.3, 0.0, 0.1, 0.1001, 0.25, 0.5, 0.9999, 1.0, 1.7])
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> tuple[Space, Space]:
+    """Two tables of the same columns, with gaps, ties, numbers beyond the range and labels by the hundred."""
+    n_numbers, n_codes = draw(st.integers(0, 3)), draw(st.integers(0, 3))
+    n_codes = n_codes or int(n_numbers == 0)
+    tables = []
+    for _ in range(2):
+        n = draw(st.integers(1, 12))
+        missing = draw(arrays(bool, (n, n_numbers)))
+        numbers = np.where(missing, 0.0, draw(arrays(float, (n, n_numbers), elements=STEPS)))
+        tables.append(Space(numbers, missing, draw(arrays(np.int64, (n, n_codes), elements=st.sampled_from(CODES)))))
+    return tables[0], tables[1]
+
+
+CODES = [-1, 0, 1, 255, 2**15, 2**15 - 1]
+
+
+@given(spaces(), st.integers(1, 3))
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_nearest_is_the_naive_search(tables: tuple[Space, Space], k: int) -> None:
+    queries, rows = tables
+    gap = np.minimum(np.abs(queries.numbers[:, None] - rows.numbers), 1)
+    unknown, unknown_too = queries.missing[:, None], rows.missing
+    gap = np.where(unknown | unknown_too, unknown != unknown_too, gap)
+    differences = np.concatenate([gap, queries.codes[:, None] != rows.codes], axis=2)
+    expected = np.full((len(queries), k), np.inf)
+    expected[:, : len(rows)] = np.sort(differences.mean(axis=2), axis=1)[:, :k]
+    np.testing.assert_allclose(nearest(queries, rows, k), expected, atol=1e-12)
+
+
+def test_nearest_of_many_columns_and_many_rows_is_the_naive_search() -> None:
+    """More label columns than one byte counts, and more rows than one block holds."""
+    rng = np.random.default_rng(0)
+    wide = [Space(np.zeros((n, 0)), np.zeros((n, 0), bool), rng.integers(0, 2, (n, 600))) for n in (5, 40)]
+    expected = (wide[0].codes[:, None] != wide[1].codes).mean(axis=2).min(axis=1)
+    np.testing.assert_allclose(nearest(*wide)[:, 0], expected, atol=1e-12)
+    long = [Space(rng.random((n, 2)), np.zeros((n, 2), bool), np.zeros((n, 0), int)) for n in (3, BLOCK)]
+    expected = np.abs(long[0].numbers[:, None] - long[1].numbers).mean(axis=2).min(axis=1)
+    np.testing.assert_allclose(nearest(*long)[:, 0], expected, atol=1e-12)
+
+
+def test_closest_records_are_those_of_the_naive_search() -> None:
+    """Of a copy, of control rows themselves, and where rows to search for are drawn."""
+    train, control = ward(60, 1), ward(50, 2)
+    copy = measure("dcr", evaluation(train.copy(), train=train, control=control))
+    assert copy["train_median"].value == pytest.approx(0, abs=0.02)  # of the train rows that control's number leaves
+    assert copy["control_p05"].value > 0.02
+    real = measure("dcr", evaluation(control.copy(), train=train, control=control))
+    assert real["control_p05"].value == real["control_median"].value == 0
+    found = evaluation(ward(40, 4), train=train, control=control)
+    distances = nearest(gower_spaces(found)["synthetic"], gower_spaces(found)["train"], 2)
+    assert measure("nndr", found)["train"].value == pytest.approx(np.quantile(distances[:, 0] / distances[:, 1], 0.05))
+    assert measure("nndr", evaluation(train.copy(), train=train))["train"].value == 0
+    twice = pd.concat([train, train], ignore_index=True)
+    assert measure("nndr", evaluation(train.copy(), train=twice))["train"].value == 1
+
+
+def test_too_many_pairs_are_drawn_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proximity, "PAIRS", 30 * 120)
+    for name in ("dcr", "dcr_share", "nndr"):
+        for measurement in measure(name, evaluation(ward(200, 4))).values():
+            total = 120 if measurement.variant == "control" else 200
+            assert (measurement.n, measurement.population, measurement.sample_seed) == (30, total, 0)
 
 
 def test_searches_take_bounded_memory() -> None:
     """Tables whose matrix of distances would take 288 MB, in much less than that."""
     rng, n = np.random.default_rng(0), 6000
-    space = Space(
-        rng.random((n, 3)), (rng.random((n, 3)) < 0.1).astype(float), rng.integers(0, 3, (n, 2)).astype(float)
-    )
+    space = Space(rng.random((n, 3)), rng.random((n, 3)) < 0.1, rng.integers(0, 3, (n, 2)))
     table = Encoded(rng.integers(1, 4, (n, 2)).astype(float), rng.integers(0, 2, (n, 1)), np.array([2]))
     tracemalloc.start()
     nearest(space, space)
