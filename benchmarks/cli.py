@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..results.errors import UserError
 
@@ -78,6 +78,25 @@ def _parser() -> argparse.ArgumentParser:
     publish = add("publish", _publish, "copy the records of a store, without tables, to a folder that git keeps")
     add_store(publish)
     publish.add_argument("--to", type=Path, default=Path("results/records"), help="(%(default)s)")
+
+    scoring = add("score", _score, "score a synthetic table that you have, beside the real ones")
+    scoring.epilog = (
+        "example: synthward score --real train.csv --control control.csv --synthetic synthetic.csv --target died"
+    )
+    table: dict[str, Any] = {"type": Path, "metavar": "FILE"}
+    scoring.add_argument("--real", required=True, help="rows that the generator learned from: CSV or Parquet", **table)
+    scoring.add_argument("--synthetic", required=True, help="rows that it made", **table)
+    scoring.add_argument("--control", help="real rows that it never saw, best as many as it saw", **table)
+    scoring.add_argument("--test", help="others that it never saw, to test on; --control serves if not given", **table)
+    scoring.add_argument("--target", metavar="COLUMN", help="the column to predict")
+    scoring.add_argument("--card", help="schema card (YAML); inferred from --real if not given", **table)
+    scoring.add_argument("--metrics", default="default", help="suites or metrics, with commas (%(default)s)")
+    scoring.add_argument("--seed", type=_natural, default=0, help="of learners and draws (%(default)s)")
+    scoring.add_argument("--sep", default=",", help="between the columns of a CSV file (%(default)s)")
+    scoring.add_argument("--encoding", default="utf-8", help="of a CSV file (%(default)s)")
+    scoring.add_argument("--decimal", default=".", help="sign in the numbers of a CSV file (%(default)s)")
+    scoring.add_argument("--json", help="write all values to this file, - for standard output", **table)
+    scoring.add_argument("--html", help="write a page to this file", **table)
 
     listing = add("list", _list, "list the datasets, generators, metrics or experiments")
     listing.add_argument("what", choices=["datasets", "generators", "metrics", "experiments"])
@@ -165,6 +184,36 @@ def _publish(options: argparse.Namespace) -> int:
     return 0
 
 
+def _score(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import track
+
+    from ..leaderboard.scorecard import html, terminal
+    from ..results.store import write_atomically
+    from .score import ROLES, score
+
+    errors = Console(stderr=True)
+    card = score(
+        {role: getattr(options, role) for role in ROLES if getattr(options, role) is not None},
+        options.target,
+        options.card,
+        options.metrics.split(","),
+        options.seed,
+        {name: getattr(options, name) for name in ("sep", "encoding", "decimal")},
+        lambda metrics: track(metrics, "scoring", console=errors, transient=True, disable=not errors.is_terminal),
+    )
+    values = card.model_dump_json(indent=1) + "\n"
+    if str(options.json) == "-":
+        print(values, end="")
+    else:
+        Console().print(terminal(card))
+    for path, content in ((options.json, values), (options.html, html(card) if options.html else "")):
+        if path is not None and str(path) != "-":
+            write_atomically(path, content)
+            print(f"written: {path}", file=sys.stderr)
+    return 0
+
+
 def _list(options: argparse.Namespace) -> int:
     from .report import print_listing
 
@@ -210,6 +259,13 @@ def _doctor(options: argparse.Namespace) -> int:
 
     print_diagnosis()
     return 0
+
+
+def _natural(text: str) -> int:
+    """A whole number that is not negative, for argparse."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of 0 or more")
+    return int(text)
 
 
 class _Parser(argparse.ArgumentParser):

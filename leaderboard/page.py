@@ -31,6 +31,13 @@ KINDS = {
 
 def render(board: Board) -> str:
     """Render a board as one HTML document."""
+    return document(
+        "index.html.j2", board=board, may_see=may_see, kinds=KINDS, families=families, bar=bar, counted=counted
+    )
+
+
+def document(template: str, **context: Any) -> str:
+    """Render a template with the house's style, under a policy that allows this style alone."""
     environment = Environment(
         loader=PackageLoader("synthward.leaderboard"),
         autoescape=True,
@@ -39,19 +46,13 @@ def render(board: Board) -> str:
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.globals |= {
-        "text": text,
-        "may_see": may_see,
-        "kinds": KINDS,
-        "families": families,
-        "bar": bar,
-        "counted": counted,
-    }
+    # Globals, because macros do not see the context.
+    environment.globals |= {"text": text, **context}
     environment.filters["breakable"] = breakable
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True)
     style = environment.get_template("style.css.j2").render()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("index.html.j2").render(board=board, style=Markup(style), style_hash=digest)
+    return environment.get_template(template).render(style=Markup(style), style_hash=digest)
 
 
 def families(section: Section) -> list[tuple[str, int]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .naming import plain
 
 if TYPE_CHECKING:
+    from ..results.record import Measurement
     from .board import Board, Column, Memory, MemoryTest, Row, Score, Section
 
 NONE = "–"
@@ -53,7 +54,7 @@ def number(value: float | None) -> str:
     return text.replace("-", "−")
 
 
-def bounds(score: Score | MemoryTest) -> str:
+def bounds(score: Score | MemoryTest | Measurement) -> str:
     """The interval in brackets, or nothing."""
     return "" if score.low is None else f"[{number(score.low)}, {number(score.high)}]"
 

@@ -63,7 +63,7 @@ def nearest(queries: Space, rows: Space, k: int = 1) -> np.ndarray:
     """
     n_columns = rows.numbers.shape[1] + rows.codes.shape[1]
     unit = min(UNIT, np.iinfo(np.int16).max // n_columns)
-    gaps: np.ndarray = queries.missing.any(axis=0) | rows.missing.any(axis=0)
+    gaps: np.ndarray = np.logical_or(queries.missing.any(axis=0), rows.missing.any(axis=0))
     query_steps, row_steps = _steps(queries, unit), _steps(rows, unit)
     found = np.full((len(queries), k), np.inf)
     size = max(1, BLOCK // max(1, len(rows)))

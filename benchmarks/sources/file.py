@@ -17,7 +17,9 @@ MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A"]
 TAKES = "a CSV file (.csv, .tsv, .txt, also .gz) or a Parquet file (.parquet, .pq)"
 
 
-def read(path: str | None, sep: str = ",", encoding: str = "utf-8", decimal: str = ".") -> pd.DataFrame:
+def read(
+    path: str | None, sep: str = ",", encoding: str = "utf-8", decimal: str = ".", option: str = "dataset.source."
+) -> pd.DataFrame:
     """Read a table from disk.
 
     Args:
@@ -25,6 +27,7 @@ def read(path: str | None, sep: str = ",", encoding: str = "utf-8", decimal: str
         sep: separator of the columns of a CSV file.
         encoding: of a CSV file; a byte order mark before UTF-8 is ignored.
         decimal: decimal sign in a CSV file.
+        option: what comes before ``sep=`` and the like where a message tells people to give one.
 
     Returns:
         The table as it stands in the file; empty fields and ``NA``, ``NaN``, ``NULL`` are missing.
@@ -38,7 +41,7 @@ def read(path: str | None, sep: str = ",", encoding: str = "utf-8", decimal: str
     suffixes = [s.lower() for s in file.suffixes if s.lower() != ".gz"]
     if suffixes[-1:] not in ([".csv"], [".tsv"], [".txt"]):
         raise DatasetError(f"cannot read {file}: save the table as {TAKES}")
-    return read_csv(file, "\t" if suffixes[-1] == ".tsv" and sep == "," else sep, encoding, decimal)
+    return read_csv(file, "\t" if suffixes[-1] == ".tsv" and sep == "," else sep, encoding, decimal, option)
 
 
 def existing(path: str | None, asked_by: str, remedy: str) -> Path:
@@ -55,7 +58,14 @@ def existing(path: str | None, asked_by: str, remedy: str) -> Path:
     return found
 
 
-def read_csv(file: Path, sep: str = ",", encoding: str = "utf-8", decimal: str = ".", **options: Any) -> pd.DataFrame:
+def read_csv(
+    file: Path,
+    sep: str = ",",
+    encoding: str = "utf-8",
+    decimal: str = ".",
+    option: str = "dataset.source.",
+    **options: Any,
+) -> pd.DataFrame:
     """Read a CSV file, refusing whatever pandas would silently put right.
 
     Args:
@@ -63,6 +73,7 @@ def read_csv(file: Path, sep: str = ",", encoding: str = "utf-8", decimal: str =
         sep: separator of the columns.
         encoding: of the text.
         decimal: decimal sign.
+        option: as for :func:`read`.
         options: more options of ``pandas.read_csv``.
 
     Raises:
@@ -85,7 +96,7 @@ def read_csv(file: Path, sep: str = ",", encoding: str = "utf-8", decimal: str =
     except UnicodeError:
         raise DatasetError(
             f"{file} is not {encoding.removesuffix('-sig')} text: name its encoding with "
-            f"dataset.source.encoding=cp1252 (Windows; or latin-1, utf-16), or save it as UTF-8"
+            f"{option}encoding=cp1252 (Windows; or latin-1, utf-16), or save it as UTF-8"
         ) from None
     except LookupError:
         raise DatasetError(f"unknown encoding '{encoding}': give one such as utf-8, cp1252, latin-1, utf-16") from None
@@ -94,7 +105,7 @@ def read_csv(file: Path, sep: str = ",", encoding: str = "utf-8", decimal: str =
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
         raise DatasetError(
             f"{file} is no CSV table with '{sep}' between columns ({' '.join(str(error).split())}): "
-            "correct the line, or name the separator with dataset.source.sep=';'"
+            f"correct the line, or name the separator with {option}sep=';'"
         ) from None
     except OSError as error:
         raise DatasetError(f"cannot read {file}: {error.strerror or error}") from None
@@ -103,7 +114,7 @@ def read_csv(file: Path, sep: str = ",", encoding: str = "utf-8", decimal: str =
         raise DatasetError(f"{file} has duplicated column names: {', '.join(map(repr, twice))}; rename or remove them")
     other = next((s for s in (";", "\t", "|", ",") if s != sep and s in header[0]), None)
     if len(header) == 1 and other:
-        raise DatasetError(f"{file} seems to have {other!r} between columns: name it with dataset.source.sep={other!r}")
+        raise DatasetError(f"{file} seems to have {other!r} between columns: name it with {option}sep={other!r}")
     return table
 
 

@@ -60,7 +60,7 @@ def build_dataset(table: pd.DataFrame, config: Mapping[str, Any]) -> Dataset:
     Raises:
         DatasetError: the card is wrong, or the table cannot serve as a benchmark.
     """
-    config = _with_card_file(config)
+    config = with_card_file(config)
     name = _name(config)
     check_names(table, name)
     table = table.set_axis([str(c) for c in table.columns], axis=1)
@@ -83,7 +83,7 @@ def build_dataset(table: pd.DataFrame, config: Mapping[str, Any]) -> Dataset:
 
 @functools.lru_cache(maxsize=16)
 def _load(text: str, stamp: tuple[float, ...]) -> Dataset:
-    config = _with_card_file(json.loads(text))
+    config = with_card_file(json.loads(text))
     return build_dataset(_call_source(config), config)
 
 
@@ -95,11 +95,14 @@ def _stamp(config: Mapping[str, Any]) -> tuple[float, ...]:
     return tuple(fact for s in stats for fact in (s.st_mtime, s.st_size))
 
 
-def _with_card_file(config: Mapping[str, Any]) -> Card:
+def with_card_file(config: Mapping[str, Any]) -> Card:
     """Complete a configuration with the YAML card that its ``card`` names.
 
     The file has the last word on what the table means; the configuration on where it is and
     which column is the target.
+
+    Raises:
+        DatasetError: the file cannot be read, or is no card.
     """
     named = config.get("card")
     if not named:
