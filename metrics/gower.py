@@ -48,7 +48,12 @@ def gower_spaces(evaluation: Evaluation) -> dict[Part, Space]:
 
 
 def nearest(queries: Space, rows: Space, k: int = 1) -> np.ndarray:
-    """Gower distances of every query to the nearest rows, exact.
+    """Gower distances of every query to the nearest rows, see :func:`kneighbors`."""
+    return kneighbors(queries, rows, k)[0]
+
+
+def kneighbors(queries: Space, rows: Space, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Gower distances of every query to the nearest rows, exact, and the numbers of these rows.
 
     A first pass over small whole numbers, of which a processor handles many at once, bounds every distance from below.
     Only pairs whose bound lies below the distance to a promising row are then compared in full.
@@ -59,20 +64,21 @@ def nearest(queries: Space, rows: Space, k: int = 1) -> np.ndarray:
         k: how many of the nearest rows, 1 or more.
 
     Returns:
-        Shape ``(queries, k)``, ascending in each row; infinite where there are fewer than ``k`` rows.
+        Distances and row numbers, each of shape ``(queries, k)``, by ascending distance; infinite and -1 where there
+        are fewer than ``k`` rows. Of equally distant rows any is given.
     """
     n_columns = rows.numbers.shape[1] + rows.codes.shape[1]
     unit = min(UNIT, np.iinfo(np.int16).max // n_columns)
     gaps: np.ndarray = np.logical_or(queries.missing.any(axis=0), rows.missing.any(axis=0))
     query_steps, row_steps = _steps(queries, unit), _steps(rows, unit)
-    found = np.full((len(queries), k), np.inf)
+    found, numbers = np.full((len(queries), k), np.inf), np.full((len(queries), k), -1)
     size = max(1, BLOCK // max(1, len(rows)))
     for start in range(0, len(queries) if len(rows) else 0, size):
         block = np.arange(start, min(start + size, len(queries)))
         bounds = _bounds(query_steps[:, block], row_steps, gaps, unit)
-        _search(queries, rows, block, bounds, unit, found)
+        _search(queries, rows, block, bounds, unit, found, numbers)
     found /= n_columns
-    return found
+    return found, numbers
 
 
 def _steps(space: Space, unit: int) -> np.ndarray:
@@ -106,23 +112,32 @@ def _bounds(queries: np.ndarray, rows: np.ndarray, gaps: np.ndarray, unit: int) 
     return bounds
 
 
-def _search(queries: Space, rows: Space, block: np.ndarray, bounds: np.ndarray, unit: int, found: np.ndarray) -> None:
+def _search(
+    queries: Space,
+    rows: Space,
+    block: np.ndarray,
+    bounds: np.ndarray,
+    unit: int,
+    found: np.ndarray,
+    numbers: np.ndarray,
+) -> None:
     """Put the sums of differences of the nearest rows to the queries of a block into ``found``; spends ``bounds``."""
     spent = np.iinfo(np.int16).max
     for _ in range(min(found.shape[1], len(rows))):
         promising = bounds.argmin(axis=1)
         bounds[np.arange(len(block)), promising] = spent
-        _insert(found, block, _differences(queries, rows, block, promising))
+        _insert(found, numbers, block, _differences(queries, rows, block, promising), promising)
     limits = np.minimum(found[block, -1] * unit + queries.numbers.shape[1], spent)
     places = _places(bounds < np.ceil(limits).astype(np.int16)[:, None])
     for start in range(0, len(places), PAIRS):
         query, row = np.divmod(places[start : start + PAIRS], bounds.shape[1])
         sums = _differences(queries, rows, block[query], row)
         order = np.lexsort([sums, query])
-        query, sums = query[order], sums[order]
+        query, row, sums = query[order], row[order], sums[order]
         rank = np.arange(len(query)) - np.searchsorted(query, query)
         for k in range(found.shape[1]):
-            _insert(found, block[query[rank == k]], sums[rank == k])
+            best = rank == k
+            _insert(found, numbers, block[query[best]], sums[best], row[best])
 
 
 def _places(mask: np.ndarray) -> np.ndarray:
@@ -134,9 +149,11 @@ def _places(mask: np.ndarray) -> np.ndarray:
     return found
 
 
-def _insert(found: np.ndarray, places: np.ndarray, sums: np.ndarray) -> None:
-    """Add one sum to each of some distinct rows of ``found``, and keep the lowest ones, ascending."""
-    found[places] = np.sort(np.column_stack([found[places], sums]), axis=1)[:, :-1]
+def _insert(found: np.ndarray, numbers: np.ndarray, places: np.ndarray, sums: np.ndarray, rows: np.ndarray) -> None:
+    """Add one sum and its row to each of some distinct places, and keep those of the lowest sums, ascending."""
+    sums, rows = np.column_stack([found[places], sums]), np.column_stack([numbers[places], rows])
+    order = np.argsort(sums, axis=1, kind="stable")[:, :-1]
+    found[places], numbers[places] = np.take_along_axis(sums, order, 1), np.take_along_axis(rows, order, 1)
 
 
 def _differences(queries: Space, rows: Space, query: np.ndarray, row: np.ndarray) -> np.ndarray:

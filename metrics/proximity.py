@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .base import Evaluation, Value, metric
 from .encoding import Part
-from .gower import Space, gower_spaces, nearest
+from .gower import Space, gower_spaces, kneighbors
 from .sampling import drawn
+from .summary import share_value
 
 TIE = 1e-9  # distances nearer to each other than this differ by rounding alone
 PAIRS = 2_000_000_000  # pairs of rows compared in one search; where there are more, rows to search for are drawn
@@ -35,7 +38,7 @@ def dcr(evaluation: Evaluation) -> list[Value]:
         return [Value(None, f"{side}_{at}", reason=NO_ROWS) for side in sides for at in ("p05", "median")]
     values = []
     for side in sides:
-        distances = _to_closest(evaluation, side)
+        distances = _closest(evaluation, side)[0]
         for at, quantile in (("p05", 0.05), ("median", 0.5)):
             found = float(np.quantile(distances, quantile))
             values.append(Value(found, f"{side}_{at}", n=len(distances), population=len(evaluation.synthetic)))
@@ -50,8 +53,8 @@ def dcr(evaluation: Evaluation) -> list[Value]:
     upper=1.0,
     definition="Share of synthetic rows whose nearest train row is nearer than their nearest control row, ties "
     "counted half, with as many control as train rows; Gower distance, numbers scaled by the train rows' range and "
-    "differing by 1 at most. "
-    "The reference `real` emits control rows, and so stands at 0 as `copy` stands at 1.",
+    "differing by 1 at most; the interval (Wilson) is wider where many synthetic rows have the same nearest row. The "
+    "reference `real` emits control rows, and so stands at 0 as `copy` stands at 1.",
     citation=PLATZER,
     version=3,
 )
@@ -59,13 +62,13 @@ def dcr_share(evaluation: Evaluation) -> Value:
     """Whether synthetic rows lie nearer to train than to control rows: above one half, the generator memorised."""
     if not _rows_to_compare(evaluation):
         return Value(None, reason=NO_ROWS)
-    to_train, to_control = _to_closest(evaluation, "train"), _to_closest(evaluation, "control")
+    (to_train, train), (to_control, control) = _closest(evaluation, "train"), _closest(evaluation, "control")
     ties = np.isclose(to_train, to_control, rtol=0, atol=TIE)
-    nearer = ~ties & (to_train < to_control)
-    # No interval: all synthetic rows are compared with one train and one control part, and a binomial
-    # interval, which takes them for independent, is too narrow by far where many rows are drawn.
-    share = float(nearer.sum() + ties.sum() / 2) / len(ties)
-    return Value(share, n=len(ties), population=len(evaluation.synthetic))
+    nearer = np.where(ties, 0.5, to_train < to_control)
+    winner = np.where(to_train <= to_control, train, len(evaluation.train) + control)
+    effective = _effective_rows(nearer, winner)
+    found = share_value(float(nearer.sum()), len(nearer), effective=effective)
+    return replace(found, population=len(evaluation.synthetic))
 
 
 @metric(
@@ -87,7 +90,7 @@ def nndr(evaluation: Evaluation) -> list[Value]:
         if len(evaluation.train) < 2 or not len(getattr(evaluation, part)):
             values.append(Value(None, variant, reason=f"there are no {part} rows, or fewer than two train rows"))
             continue
-        first, second = _two_nearest(evaluation, part).T
+        first, second = _two_nearest(evaluation, part)[0].T
         ratio = np.where(second > 0, first / np.where(second > 0, second, 1.0), 1.0)
         value, population = float(np.quantile(ratio, 0.05)), len(getattr(evaluation, part))
         values.append(Value(value, variant, n=len(ratio), population=population))
@@ -98,28 +101,47 @@ def _rows_to_compare(evaluation: Evaluation) -> bool:
     return all(len(table) for table in (evaluation.train, evaluation.control, evaluation.synthetic))
 
 
-def _to_closest(evaluation: Evaluation, side: Part) -> np.ndarray:
-    """Distance of synthetic rows to the closest row of train or control, of each as many; shape ``(rows,)``."""
+def _closest(evaluation: Evaluation, side: Part) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of synthetic rows to the closest of as many rows of train or control, and the numbers of these."""
     size = min(len(evaluation.train), len(evaluation.control))
     if side == "train" and size == len(evaluation.train):
-        return _two_nearest(evaluation, "synthetic")[:, 0]
+        distances, numbers = _two_nearest(evaluation, "synthetic")
+        return distances[:, 0], numbers[:, 0]
 
-    def compute() -> np.ndarray:
+    def compute() -> tuple[np.ndarray, np.ndarray]:
         spaces = gower_spaces(evaluation)
         rows = _subsample(spaces[side], size, evaluation.seed)
-        return nearest(_queries(evaluation, "synthetic", len(evaluation.train)), rows)[:, 0]
+        distances, numbers = kneighbors(
+            _queries(evaluation, "synthetic", len(evaluation.train)), spaces[side].take(rows)
+        )
+        return distances[:, 0], rows[numbers[:, 0]]
 
-    return evaluation.once(("to closest", side), compute)
+    return evaluation.once(("closest", side), compute)
 
 
-def _two_nearest(evaluation: Evaluation, part: Part) -> np.ndarray:
-    """Distances of rows of a part to the two nearest train rows, shape ``(rows, 2)``."""
+def _two_nearest(evaluation: Evaluation, part: Part) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of rows of a part to the two nearest train rows, and their numbers, each of shape ``(rows, 2)``."""
 
-    def compute() -> np.ndarray:
+    def compute() -> tuple[np.ndarray, np.ndarray]:
         train = gower_spaces(evaluation)["train"]
-        return nearest(_queries(evaluation, part, len(train)), train, k=2)
+        return kneighbors(_queries(evaluation, part, len(train)), train, k=2)
 
     return evaluation.once(("two nearest", part), compute)
+
+
+def _effective_rows(hits: np.ndarray, cluster: np.ndarray) -> float:
+    """Independent rows that give a share as sure as these, of which those of a cluster share their fate.
+
+    By the variance of the sum of cluster totals; where all rows agree, the number of clusters.
+
+    Args:
+        hits: 0 to 1, shape ``(rows,)``.
+        cluster: number of each row's cluster, likewise.
+    """
+    share = hits.mean()
+    clusters, place = np.unique(cluster, return_inverse=True)
+    spread = float((np.bincount(place, hits - share) ** 2).sum())
+    return min(len(hits), float(((hits - share) ** 2).sum()) * len(hits) / spread) if spread else float(len(clusters))
 
 
 def _queries(evaluation: Evaluation, part: Part, rows: int) -> Space:
@@ -127,9 +149,9 @@ def _queries(evaluation: Evaluation, part: Part, rows: int) -> Space:
     return gower_spaces(evaluation)[part].take(drawn(evaluation, part, max(1, PAIRS // rows)))
 
 
-def _subsample(space: Space, size: int, seed: int) -> Space:
-    """A random sample of rows without replacement that does not depend on their order."""
-    if len(space.numbers) == size:
-        return space
+def _subsample(space: Space, size: int, seed: int) -> np.ndarray:
+    """Numbers of rows drawn at random without replacement, in a way that does not depend on their order."""
+    if len(space) == size:
+        return np.arange(size)
     order = np.lexsort([*space.codes.T, *space.missing.T, *space.numbers.T])
-    return space.take(order[np.random.default_rng(seed).permutation(len(order))[:size]])
+    return order[np.random.default_rng(seed).permutation(len(order))[:size]]

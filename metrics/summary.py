@@ -39,7 +39,9 @@ def mean_value(
     return Value(math.fsum(defined.values()) / len(defined), variant, n=len(defined), breakdown=kept, reason=reason)
 
 
-def share_value(hits: float, n: int, variant: str = "", breakdown: Mapping[str, float] | None = None) -> Value:
+def share_value(
+    hits: float, n: int, variant: str = "", breakdown: Mapping[str, float] | None = None, effective: float | None = None
+) -> Value:
     """A share of ``n`` rows with its 95 % Wilson score interval (Wilson 1927, JASA 22).
 
     Args:
@@ -47,10 +49,11 @@ def share_value(hits: float, n: int, variant: str = "", breakdown: Mapping[str, 
         n: rows, at least 1.
         variant: variant of the value.
         breakdown: shares by reason or rule.
+        effective: independent rows that are worth as much as the ``n``, where these depend on each other.
     """
     z = 1.959963984540054
-    share = hits / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    share, m = hits / n, effective or n
+    centre = (share + z * z / (2 * m)) / (1 + z * z / m)
+    half = z / (1 + z * z / m) * math.sqrt(share * (1 - share) / m + z * z / (4 * m * m))
     low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
     return Value(share, variant, low=low, high=high, n=n, breakdown=dict(breakdown or {}))

@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from synthward.benchmarks.schema import Column, TableSchema
 from synthward.metrics import Evaluation, get, proximity
 from synthward.metrics.encoding import Encoded, encoded, row_keys
-from synthward.metrics.gower import BLOCK, Space, gower_spaces, nearest
+from synthward.metrics.gower import BLOCK, Space, gower_spaces, kneighbors, nearest
 from synthward.metrics.near_equal import near_equal
 from synthward.metrics.summary import share_value
 from synthward.results.record import Measurement
@@ -74,7 +74,22 @@ def test_equal_distances_count_half() -> None:
     """Train and control hold the same rows: every distance is a tie."""
     found = measure("dcr_share", evaluation(ward(50, 4), train=ward(60, 1), control=ward(60, 1)))[""]
     assert found.value == 0.5
-    assert found.low is None
+    assert found.low < 0.5 < found.high
+
+
+def test_rows_that_share_their_nearest_row_count_as_one() -> None:
+    """Ten copies of each synthetic row are worth no more than one, and the interval says so."""
+    tables = {"train": ward(120, 1), "control": ward(120, 2)}
+    once = measure("dcr_share", evaluation(ward(100, 4), **tables))[""]
+    tenfold = measure("dcr_share", evaluation(pd.concat([ward(100, 4)] * 10, ignore_index=True), **tables))[""]
+    assert (tenfold.value, tenfold.n) == (once.value, 1000)
+    assert (tenfold.low, tenfold.high) == pytest.approx((once.low, once.high))
+    plain = share_value(once.value * 100, 100)
+    assert once.low < plain.low
+    assert once.high > plain.high
+    nearest_itself = measure("dcr_share", evaluation(ward(120, 1), **tables))[""]
+    assert nearest_itself.high == 1
+    assert nearest_itself.low > 0.95
 
 
 def test_collapse_shows_within() -> None:
@@ -200,7 +215,13 @@ def test_nearest_is_the_naive_search(tables: tuple[Space, Space], k: int) -> Non
     differences = np.concatenate([gap, queries.codes[:, None] != rows.codes], axis=2)
     expected = np.full((len(queries), k), np.inf)
     expected[:, : len(rows)] = np.sort(differences.mean(axis=2), axis=1)[:, :k]
-    np.testing.assert_allclose(nearest(queries, rows, k), expected, atol=1e-12)
+    found, numbers = kneighbors(queries, rows, k)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    there = numbers >= 0
+    assert (there == np.isfinite(expected)).all()
+    own = np.take_along_axis(differences.mean(axis=2), np.where(there, numbers, 0), axis=1)
+    np.testing.assert_allclose(own[there], expected[there], atol=1e-12)
+    assert all(len(set(row[row >= 0])) == (row >= 0).sum() for row in numbers)
 
 
 def test_nearest_of_many_columns_and_many_rows_is_the_naive_search() -> None:
