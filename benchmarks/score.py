@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..leaderboard.scorecard import ColumnFacts, Scorecard, TableFacts
 from ..metrics import Evaluation, Metric, get, registry
 from ..results.errors import UserError
-from .catalogue import configs
+from .catalogue import metrics_of
 from .dataset import DatasetCard
 from .provenance import provenance
 from .schema import Column, TableError, TableSchema
@@ -103,8 +103,7 @@ def score(
 
 def _chosen(names: Sequence[str]) -> list[Metric]:
     """The metrics of some names and suites, without those that ask what a table alone cannot answer."""
-    suites = configs("metrics")[0]
-    wanted = list(dict.fromkeys(n for name in names for n in suites.get(name, {}).get("names", [name])))
+    wanted = metrics_of(names)
     if not wanted:
         raise UserError(f"there is no metric in {', '.join(names)}: choose from {', '.join(registry())}")
     found = [get(name) for name in wanted]

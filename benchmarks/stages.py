@@ -194,8 +194,8 @@ def evaluate(job: Mapping[str, Any], folder: Path) -> None:
     What was measured before a kill is therefore kept. Where the sweep is to stop, ``outcome.json`` says so.
 
     Args:
-        job: as for :func:`generate`, and ``table`` (path), ``metrics`` (names), ``costs`` and ``shown`` (train
-            rows that stood in a prompt).
+        job: as for :func:`generate`, and ``table`` (path), ``metrics`` (names), ``costs``, ``usage`` (of a language
+            model, or nothing), ``shown`` (train rows that stood in a prompt) and ``references`` (folder).
         folder: the cell's work folder.
     """
     from ..metrics import get
@@ -227,9 +227,12 @@ STAGES: dict[str, Callable[[Mapping[str, Any], Path], None]] = {"generate": gene
 
 def _evaluation(job: Mapping[str, Any]) -> Evaluation:
     from ..metrics import Costs, Evaluation
+    from ..metrics.base import ModelUsage
+    from ..metrics.utility.references import References
 
     dataset = _load(job)
-    split = dataset.split(Protocol(**job["protocol"]))
+    protocol = Protocol(**job["protocol"])
+    split = dataset.split(protocol)
     model = GeneratorSpec(**job["generator"]).build().language_model() if dataset.card.sharing == "public" else None
     return Evaluation(
         schema=dataset.schema,
@@ -238,10 +241,18 @@ def _evaluation(job: Mapping[str, Any]) -> Evaluation:
         test=split.test,
         synthetic=read_table(Path(job["table"]), dataset.schema),
         seed=derive(job["seed"], "evaluation"),
-        costs=Costs(**job["costs"]),
+        costs=Costs(**job["costs"], usage=ModelUsage(**job["usage"]) if job["usage"] else None),
         shown=tuple(job["shown"]),
         model=model,
         source=dataset.table if model is not None else None,
+        references=References(
+            Path(job["references"]),
+            {
+                "dataset": job["fingerprint"],
+                "protocol": protocol.model_dump(mode="json", exclude={"name", "ratio"}),
+                "seed": job["seed"],
+            },
+        ),
     )
 
 

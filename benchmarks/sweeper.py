@@ -27,6 +27,7 @@ from ..generators.spec import named_paths
 from ..metrics import Evaluation, get
 from ..results.errors import UserError
 from ..results.store import Store
+from .catalogue import metrics_of
 from .cell import Cell, parse_limits, plan_cell
 from .pending import is_complete, wants_table
 from .plans import Forecast, Plan, PlannedCell, SweepReport, basis, write_plan
@@ -197,7 +198,7 @@ def _plan(jobs: Sequence[list[str]], config: DictConfig, context: HydraContext, 
 
 
 def _metric_names(config: Any) -> list[str]:
-    """The names that a ``metrics`` group asks for.
+    """The metrics that a ``metrics`` group asks for.
 
     Raises:
         UserError: they are no list of names.
@@ -206,7 +207,7 @@ def _metric_names(config: Any) -> list[str]:
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError("metrics.names takes a list of metrics, such as metrics.names=[ks_complement,tstr_f1]")
-    return names
+    return metrics_of(names)
 
 
 class _Composer:

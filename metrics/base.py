@@ -23,19 +23,63 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..benchmarks.schema import TableSchema
+    from .utility.references import References
 
 T = TypeVar("T")
 
-MODULES = ("marginals", "correlations", "utility", "copies", "proximity", "memorisation", "validity", "cost")
+MODULES = (
+    "fidelity.marginals",
+    "fidelity.distances",
+    "fidelity.univariate",
+    "fidelity.correlations",
+    "fidelity.associations",
+    "fidelity.joint",
+    "utility.classification",
+    "utility.augmentation",
+    "utility.tabnet",
+    "utility.agreement",
+    "utility.fairness",
+    "privacy.copies",
+    "privacy.proximity",
+    "privacy.membership",
+    "privacy.attacks",
+    "privacy.disclosure",
+    "privacy.memorisation",
+    "validity",
+    "cost",
+    "as_published.text_to_tabular",
+    "as_published.neurosurgery",
+)
+
+
+@dataclass(frozen=True)
+class ModelUsage:
+    """What a language model was asked for a table, replies that came from a cache included.
+
+    ``None`` where the generator's account does not say.
+
+    Attributes:
+        calls: replies.
+        prompt_tokens, completion_tokens: of them.
+        cached_tokens: of both kinds, in replies that came from a cache or a transcript.
+        cost_usd: what all would cost now, in US dollars.
+    """
+
+    calls: float | None = None
+    prompt_tokens: float | None = None
+    completion_tokens: float | None = None
+    cached_tokens: float | None = None
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What the making of the table cost: processor seconds, and the memory that the process grew by."""
+    """What the making of the table cost: processor seconds, the memory that the process grew by, and model replies."""
 
     fit_seconds: float
     sample_seconds: float
     peak_memory_mb: float
+    usage: ModelUsage | None = None
 
 
 class LanguageModel(Protocol):
@@ -79,6 +123,7 @@ class Evaluation:
         shown: numbers of the train rows that stood in a prompt of the generator, repeats included.
         model: the language model behind the generator; given for public tables alone, whose rows it may be told.
         source: the whole canonical table in the order of its source; given beside ``model``.
+        references: what other evaluations computed of the real rows alone; without it everything is computed here.
         shared: intermediates by key, see :meth:`once`.
     """
 
@@ -92,6 +137,7 @@ class Evaluation:
     shown: tuple[int, ...] = ()
     model: LanguageModel | None = None
     source: pd.DataFrame | None = None
+    references: References | None = None
     shared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, key: Any, compute: Callable[[], T]) -> T:
@@ -197,6 +243,7 @@ def metric(
     version: int = 1,
     needs: tuple[str, ...] = (),
     ranked: bool = True,
+    published_in: str = "",
 ) -> Callable[[MetricFunction], Metric]:
     """Turn a function of an :class:`Evaluation` into a metric; its name becomes the metric's.
 
@@ -217,6 +264,7 @@ def metric(
             version=version,
             needs=needs,
             ranked=ranked,
+            published_in=published_in,
         )
         return Metric(card, function)
 
@@ -234,7 +282,7 @@ def registry() -> dict[str, Metric]:
     for name in MODULES:
         module = importlib.import_module(f".{name}", __package__)
         for found in vars(module).values():
-            if isinstance(found, Metric):
+            if isinstance(found, Metric) and found.function.__module__ == module.__name__:
                 _add(metrics, found)
     for plugin in entry_points(group="synthward.metrics"):
         found = resolve(plugin.value.replace(":", "."), f"the metric '{plugin.name}' of an installed plugin")
@@ -301,11 +349,15 @@ def _unmet(needs: tuple[str, ...], evaluation: Evaluation) -> str:
     present = {
         "target": schema.target is not None,
         "class target": schema.task in ("binary", "multiclass"),
+        "binary target": schema.task == "binary",
+        "numeric target": schema.task == "regression",
+        "sensitive column": bool(schema.sensitive),
         "numeric": bool(schema.numeric),
         "categorical": bool(schema.categorical),
         "numeric pair": len(schema.numeric) > 1,
         "categorical pair": len(schema.categorical) > 1,
         "costs": evaluation.costs is not None,
+        "language model's account": evaluation.costs is not None and evaluation.costs.usage is not None,
         "language model": evaluation.model is not None,
     }
     lacking = [need for need in needs if not present[need]]

@@ -12,7 +12,13 @@ NAMED = 5  # columns or pairs named in a reason
 
 
 def mean_value(
-    scores: Mapping[str, float], noun: str, why: str, *, variant: str = "", worst: int | None = None
+    scores: Mapping[str, float],
+    noun: str,
+    why: str,
+    *,
+    variant: str = "",
+    worst: int | None = None,
+    lower_is_better: bool = False,
 ) -> Value:
     """The mean of the defined scores, with a reason that names the undefined ones.
 
@@ -21,7 +27,8 @@ def mean_value(
         noun: what a score belongs to, in the plural.
         why: what makes a score undefined.
         variant: variant of the value.
-        worst: keep only this many of the lowest scores in the breakdown.
+        worst: keep only this many of the worst scores in the breakdown.
+        lower_is_better: the highest scores are the worst.
     """
     if not scores:
         return Value(None, variant, reason=f"there are no {noun} to compare")
@@ -33,7 +40,8 @@ def mean_value(
         reason = f"undefined for {len(lost)} of {len(scores)} {noun} ({why}): {named}"
     kept: dict[str, float | None] = dict(scores)
     if worst is not None:
-        kept = {k: defined[k] for k in sorted(defined, key=lambda k: (defined[k], k))[:worst]}
+        sign = -1 if lower_is_better else 1
+        kept = {k: defined[k] for k in sorted(defined, key=lambda k: (sign * defined[k], k))[:worst]}
     if not defined:
         return Value(None, variant, n=0, breakdown=kept, reason=reason)
     return Value(math.fsum(defined.values()) / len(defined), variant, n=len(defined), breakdown=kept, reason=reason)

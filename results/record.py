@@ -70,6 +70,7 @@ class MetricCard(Frozen):
         version: raised on any change of value; a new version scores stored tables again.
         needs: what must be there: ``target``, ``numeric``, ``categorical``.
         ranked: whether the metric may enter a ranking: not where it is a reference value only.
+        published_in: the paper whose own computation this reproduces, defects included; such a value is never ranked.
     """
 
     name: str
@@ -84,6 +85,7 @@ class MetricCard(Frozen):
     version: int = 1
     needs: tuple[str, ...] = ()
     ranked: bool = True
+    published_in: str = ""
 
     @property
     def arrow(self) -> str:

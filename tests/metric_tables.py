@@ -11,6 +11,7 @@ from synthward.benchmarks.dataset import Dataset, DatasetCard, Protocol, Split
 from synthward.benchmarks.schema import Column, Rule, TableSchema
 from synthward.benchmarks.sources import load_dataset
 from synthward.metrics import Costs, Evaluation
+from synthward.metrics.base import ModelUsage
 
 CARDS = Path(__file__).parent.parent / "conf" / "dataset"
 
@@ -31,6 +32,8 @@ WARD = TableSchema(
     sensitive=("sex",),
     rules=(Rule(name="pressure", left="diastolic", op="<", right="systolic"),),
 )
+
+COSTS = Costs(1.5, 0.5, 200.0, ModelUsage(10, 3000, 1000, 1000, 0.06))
 
 
 def ward(n: int, seed: int = 0) -> pd.DataFrame:
@@ -68,7 +71,7 @@ def evaluation(synthetic: pd.DataFrame, schema: TableSchema = WARD, n: int = 120
     """An evaluation of ward rows; train, control and test can be given instead."""
     names = list(schema.names)
     parts = {part: ward(n, seed)[names] for seed, part in enumerate(("train", "control", "test"), start=1)} | tables
-    return Evaluation(schema=schema, synthetic=synthetic[names], costs=Costs(1.5, 0.5, 200.0), **parts)
+    return Evaluation(schema=schema, synthetic=synthetic[names], costs=COSTS, **parts)
 
 
 def real_table(name: str, rows: int, columns: int = 99) -> tuple[TableSchema, Split]:

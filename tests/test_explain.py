@@ -19,7 +19,7 @@ def test_card_is_said_in_words() -> None:
     assert "nearest to 0.5 is best; 0 to 1" in said
     assert "ks_complement ↑" in said
     assert "SDMetrics" in said
-    assert "suites default, fidelity, llm" in said
+    assert "suites complete, default, fidelity, llm" in said
 
 
 def test_unknown_metric_is_one_line_that_names_the_nearest() -> None:
@@ -35,3 +35,8 @@ def test_markdown_has_every_metric() -> None:
     for name in ("column_shapes", "tstr_auroc", "nndr", "valid_rows", "peak_memory"):
         assert f"### {name} " in document
         assert name in listed
+
+
+def test_documentation_has_the_cards_as_they_are() -> None:
+    document = (Path(__file__).parent.parent / "metrics" / "README.md").read_text(encoding="utf-8")
+    assert document == explained("explain", "--markdown"), "run `make docs`"

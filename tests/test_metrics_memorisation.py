@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from metric_tables import WARD, evaluation, subset, ward
 from synthward.benchmarks.schema import TableSchema
 from synthward.metrics import Evaluation, get
-from synthward.metrics.memorisation import CsvText, memorisation
+from synthward.metrics.privacy.memorisation import CsvText, memorisation
 from synthward.results.record import Measurement, Status
 
 TESTS = ("header", "row_completion", "first_token", "feature_completion")

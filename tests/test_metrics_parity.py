@@ -24,10 +24,10 @@ from sdmetrics.single_table.privacy.dcr_utils import calculate_dcr
 from synthward.benchmarks.dataset import Split
 from synthward.benchmarks.schema import Column, TableSchema
 from synthward.metrics import Evaluation, get
-from synthward.metrics.coefficients import pearson, spearman
-from synthward.metrics.correlations import pair_scores
-from synthward.metrics.gower import gower_spaces, nearest
-from synthward.metrics.marginals import column_scores
+from synthward.metrics.fidelity.coefficients import pearson, spearman
+from synthward.metrics.fidelity.correlations import pair_scores
+from synthward.metrics.fidelity.marginals import column_scores
+from synthward.metrics.privacy.gower import gower_spaces, nearest
 
 TOLERANCE = 1e-9
 

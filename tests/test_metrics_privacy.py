@@ -13,10 +13,11 @@ from hypothesis.extra.numpy import arrays
 from metric_tables import WARD, evaluation, subset, ward
 from scipy.stats import binomtest
 from synthward.benchmarks.schema import Column, TableSchema
-from synthward.metrics import Evaluation, get, proximity
+from synthward.metrics import Evaluation, get
 from synthward.metrics.encoding import Encoded, encoded, row_keys
-from synthward.metrics.gower import BLOCK, Space, gower_spaces, kneighbors, nearest
-from synthward.metrics.near_equal import near_equal
+from synthward.metrics.privacy import proximity
+from synthward.metrics.privacy.gower import BLOCK, Space, gower_spaces, kneighbors, nearest
+from synthward.metrics.privacy.near_equal import near_equal
 from synthward.metrics.summary import share_value
 from synthward.results.record import Measurement
 

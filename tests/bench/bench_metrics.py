@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from synthward.benchmarks.schema import Column, TableSchema
 from synthward.metrics import Costs, Evaluation, get, registry
-from synthward.metrics.gower import gower_spaces, nearest
+from synthward.metrics.privacy.gower import gower_spaces, nearest
 
 REPEATS = 3
 ROWS, PART = 10_000, 1_000  # rows of the comparisons, and of those that SDMetrics answers for where it takes minutes

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Evaluation
-from .encoding import Part, encoded
+from ..base import Evaluation
+from ..encoding import PARTS, Part, encoded
 
 UNIT = 10_000  # a difference of 1 in whole numbers of two bytes; less where many columns are summed
 BLOCK = 2**17  # bounds of distances held at once: as much as stays in a processor's cache
@@ -43,7 +43,7 @@ class Space:
 
 
 def gower_spaces(evaluation: Evaluation) -> dict[Part, Space]:
-    """Train, control and synthetic rows in one Gower space. Infinite values count as missing there."""
+    """The tables of an evaluation in one Gower space. Infinite values count as missing there."""
     return evaluation.once("gower spaces", lambda: _gower_spaces(evaluation))
 
 
@@ -174,9 +174,8 @@ def _gower_spaces(evaluation: Evaluation) -> dict[Part, Space]:
     known = np.isfinite(train)
     low = np.where(known, train, np.inf).min(axis=0, initial=np.inf)
     high = np.where(known, train, -np.inf).max(axis=0, initial=-np.inf)
-    parts: tuple[Part, ...] = ("train", "control", "synthetic")
     spaces = {}
-    for part in parts:
+    for part in PARTS:
         table = encoded(evaluation, part)
         numbers, missing = _scaled(table.numbers, low, high)
         columns = numbers[:, numeric], missing[:, numeric], table.codes[:, categorical]

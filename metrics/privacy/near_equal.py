@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .encoding import Encoded, group_keys
+from ..encoding import Encoded, group_keys
 
 BLOCK = 500_000  # candidate pairs held at once: 4 MB an array
 TOLERANCE = 0.01

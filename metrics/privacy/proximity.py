@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .base import Evaluation, Value, metric
-from .encoding import Part
+from ..base import Evaluation, Value, metric
+from ..encoding import Part
+from ..sampling import drawn
+from ..summary import share_value
 from .gower import Space, gower_spaces, kneighbors
-from .sampling import drawn
-from .summary import share_value
 
 TIE = 1e-9  # distances nearer to each other than this differ by rounding alone
 PAIRS = 2_000_000_000  # pairs of rows compared in one search; where there are more, rows to search for are drawn
@@ -34,7 +34,7 @@ PLATZER = "Platzer and Reutterer 2021, Frontiers in Big Data 4:679939; distance:
 def dcr(evaluation: Evaluation) -> list[Value]:
     """Distance to the closest record of train, beside that to the closest of control."""
     sides: tuple[Part, ...] = ("train", "control")
-    if not _rows_to_compare(evaluation):
+    if not comparable(evaluation):
         return [Value(None, f"{side}_{at}", reason=NO_ROWS) for side in sides for at in ("p05", "median")]
     values = []
     for side in sides:
@@ -60,7 +60,7 @@ def dcr(evaluation: Evaluation) -> list[Value]:
 )
 def dcr_share(evaluation: Evaluation) -> Value:
     """Whether synthetic rows lie nearer to train than to control rows: above one half, the generator memorised."""
-    if not _rows_to_compare(evaluation):
+    if not comparable(evaluation):
         return Value(None, reason=NO_ROWS)
     (to_train, train), (to_control, control) = _closest(evaluation, "train"), _closest(evaluation, "control")
     ties = np.isclose(to_train, to_control, rtol=0, atol=TIE)
@@ -97,7 +97,8 @@ def nndr(evaluation: Evaluation) -> list[Value]:
     return values
 
 
-def _rows_to_compare(evaluation: Evaluation) -> bool:
+def comparable(evaluation: Evaluation) -> bool:
+    """Whether there are train, control and synthetic rows."""
     return all(len(table) for table in (evaluation.train, evaluation.control, evaluation.synthetic))
 
 
@@ -153,5 +154,6 @@ def _subsample(space: Space, size: int, seed: int) -> np.ndarray:
     """Numbers of rows drawn at random without replacement, in a way that does not depend on their order."""
     if len(space) == size:
         return np.arange(size)
-    order = np.lexsort([*space.codes.T, *space.missing.T, *space.numbers.T])
-    return order[np.random.default_rng(seed).permutation(len(order))[:size]]
+    order: np.ndarray = np.lexsort([*space.codes.T, *space.missing.T, *space.numbers.T])
+    rows: np.ndarray = order[np.random.default_rng(seed).permutation(len(order))[:size]]
+    return rows

@@ -31,8 +31,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from .base import Evaluation, LanguageModel, Value, metric
-from .summary import share_value
+from ..base import Evaluation, LanguageModel, Value, metric
+from ..summary import share_value
 
 SEED = 0  # of the choice of rows, whatever the seed of the cell
 QUERIES = 25  # of row completion, and of feature completion

@@ -9,11 +9,11 @@ from itertools import combinations
 
 import numpy as np
 
-from .base import Evaluation, Value, metric
+from ..base import Evaluation, Value, metric
+from ..encoding import Encoded, Part, encoded
+from ..summary import WORST, mean_value
 from .coefficients import pearson, spearman
-from .encoding import Encoded, encoded
 from .marginals import SDMETRICS
-from .summary import WORST, mean_value
 
 UNDEFINED = "a column is constant or has no known values on one side"
 
@@ -40,10 +40,12 @@ DENSE_CELLS = 1_000_000  # joint tables with more cells are counted by their occ
 def correlation_similarity(evaluation: Evaluation) -> list[Value]:
     """Agreement of the correlations of numeric columns."""
     names = evaluation.schema.numeric
-    test, synthetic = encoded(evaluation, "test").numbers, encoded(evaluation, "synthetic").numbers
+    sides: tuple[Part, Part] = ("test", "synthetic")
+    linear = [correlations(evaluation, part) for part in sides]
+    ranked = [spearman(encoded(evaluation, part).numbers) for part in sides]
     values = []
-    for variant, correlate in (("pearson", pearson), ("spearman", spearman)):
-        similar = 1 - np.abs(correlate(test) - correlate(synthetic)) / 2
+    for variant, (reference, other) in (("pearson", linear), ("spearman", ranked)):
+        similar = 1 - np.abs(reference - other) / 2
         pairs = combinations(range(len(names)), 2)
         scores = {_key(names[i], names[j]): float(similar[i, j]) for i, j in pairs}
         values.append(mean_value(scores, "pairs", UNDEFINED, variant=variant, worst=WORST))
@@ -107,6 +109,11 @@ class Pair:
     related: bool
 
 
+def correlations(evaluation: Evaluation, part: Part) -> np.ndarray:
+    """Pearson correlations of the numeric columns of one table, see :func:`.coefficients.pearson`."""
+    return evaluation.once(("pearson", part), lambda: pearson(encoded(evaluation, part).numbers))
+
+
 def pair_scores(evaluation: Evaluation) -> list[Pair]:
     """All pairs of columns, scored as the SDMetrics quality report does."""
     return evaluation.once("pair scores", lambda: _pair_scores(evaluation))
@@ -125,7 +132,7 @@ def _key(a: str, b: str) -> str:
 def _pair_scores(evaluation: Evaluation) -> list[Pair]:
     schema = evaluation.schema
     test, synthetic = encoded(evaluation, "test"), encoded(evaluation, "synthetic")
-    correlations = pearson(test.numbers), pearson(synthetic.numbers)
+    linear = correlations(evaluation, "test"), correlations(evaluation, "synthetic")
     cells = _cells(test), _cells(synthetic)
     n_numeric = test.numbers.shape[1]
     sizes = [BINS + 2] * n_numeric + [int(n) + 1 for n in test.levels]
@@ -134,7 +141,7 @@ def _pair_scores(evaluation: Evaluation) -> list[Pair]:
     for a, b in combinations(schema.names, 2):
         i, j = place[a], place[b]
         if i < n_numeric and j < n_numeric:
-            r, r_synthetic = (float(matrix[i, j]) for matrix in correlations)
+            r, r_synthetic = (float(matrix[i, j]) for matrix in linear)
             pairs.append(Pair(a, b, 1 - abs(r - r_synthetic) / 2, abs(r) > STRONG_CORRELATION))
             continue
         x, y, x_synthetic, y_synthetic = cells[0][i], cells[0][j], cells[1][i], cells[1][j]

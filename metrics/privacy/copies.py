@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .base import Evaluation, Value, metric
-from .encoding import Encoded, Part, encoded, row_keys
-from .marginals import SDMETRICS
+from ..base import Evaluation, Value, metric
+from ..encoding import Encoded, Part, encoded, row_keys
+from ..fidelity.marginals import SDMETRICS
+from ..summary import share_value
 from .near_equal import TOLERANCE, near_equal
-from .summary import share_value
 
 # Whose rows are held against the train rows, and as which variant: control rows show what chance gives.
 QUERIES: tuple[tuple[Part, str], ...] = (("synthetic", "train"), ("control", "control"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Evaluation, Value, metric
-from .encoding import encoded
-from .summary import mean_value
+from ..base import Evaluation, Value, metric
+from ..encoding import encoded
+from ..summary import mean_value
 
 SDMETRICS = "SDMetrics, DataCebo, https://docs.sdv.dev/sdmetrics"
 NO_VALUES = "no known value on one side"

@@ -1,0 +1,1 @@
+"""Metrics as papers computed them, defects included."""

@@ -1,0 +1,1 @@
+"""Fidelity: does the synthetic table look like the test rows?"""

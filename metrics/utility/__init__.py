@@ -1,0 +1,1 @@
+"""Utility: does a model trained on the synthetic table predict the target of real patients?"""
