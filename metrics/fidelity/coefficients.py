@@ -48,19 +48,26 @@ def pearson(columns: np.ndarray) -> np.ndarray:
 
 def spearman(columns: np.ndarray) -> np.ndarray:
     """Spearman correlations over pairwise complete rows; arguments and result as in :func:`pearson`."""
-    from scipy.stats import rankdata
-
     known = ~np.isnan(columns)
+    places = np.zeros(columns.shape, dtype=np.int64)  # of each value among the distinct ones of its column
     ranks = np.full(columns.shape, np.nan)
     for j in range(columns.shape[1]):
-        ranks[known[:, j], j] = rankdata(columns[known[:, j], j])
+        places[known[:, j], j] = np.unique(columns[known[:, j], j], return_inverse=True)[1]
+        ranks[known[:, j], j] = _ranks(places[known[:, j], j])
     result = pearson(ranks)
     # Leaving out rows changes the ranks of those that stay, so that gaps need ranks of their own.
     gaps = ~known.all(axis=0)
     for i, j in zip(*np.nonzero(np.triu(gaps[:, None] | gaps, 1)), strict=True):
         both = known[:, i] & known[:, j]
-        result[i, j] = result[j, i] = _two_pass(rankdata(columns[both, i]), rankdata(columns[both, j]))
+        result[i, j] = result[j, i] = _two_pass(_ranks(places[both, i]), _ranks(places[both, j]))
     return result
+
+
+def _ranks(places: np.ndarray) -> np.ndarray:
+    """Mean ranks of values given by their places among some distinct ones, without sorting; shape ``(rows,)``."""
+    counts = np.bincount(places)
+    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks
 
 
 def _varies(values: np.ndarray) -> bool:
