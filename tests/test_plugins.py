@@ -118,7 +118,7 @@ def test_plugins_are_listed_and_diagnosed(plugged):
     for what, row in (
         ("generators", "shifted rows my_plugin.Shifted"),
         ("datasets", "wards Wards [of a plugin] binary died"),
-        ("metrics", "age_gap fidelity min Difference of the mean ages [in years]."),
+        ("metrics", "age_gap fidelity ↓ Difference of the mean ages [in years]."),
     ):
         done = synthward(plugged, "list", what)
         assert (done.returncode, done.stderr) == (0, "")
