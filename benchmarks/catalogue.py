@@ -30,7 +30,7 @@ def configs(group: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     for folder in (Path(str(files("synthward.conf"))), Path.cwd() / "conf"):
         for path in (folder / group).glob("*.yaml"):
             sources[path.stem] = partial(_read, path)
-    for plugin in entry_points(group=f"synthward.{group}s"):
+    for plugin in entry_points(group=f"synthward.{group}s") if group in GROUPS.values() else ():
         if group == "generator":
             sources[plugin.name] = partial(dict, name=plugin.name, _target_=plugin.value.replace(":", "."))
         else:
@@ -57,7 +57,7 @@ def metrics_of(names: Iterable[str]) -> list[str]:
         names: of metrics and of suites in ``conf/metrics``, whose own ``names`` may be of either kind.
 
     Raises:
-        UserError: a suite holds itself.
+        UserError: a suite holds itself, or is no list of names.
     """
     suites = configs("metrics")[0]
 
@@ -65,9 +65,16 @@ def metrics_of(names: Iterable[str]) -> list[str]:
         for name in names:
             if name in above:
                 raise UserError(f"the suite of metrics '{name}' holds itself: {' > '.join((*above, name))}")
-            yield from expanded(suites[name]["names"], (*above, name)) if name in suites else (name,)
+            yield from expanded(_names(name, suites[name]), (*above, name)) if name in suites else (name,)
 
     return list(dict.fromkeys(expanded(names, ())))
+
+
+def _names(suite: str, config: dict[str, Any]) -> list[str]:
+    names = config.get("names")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"the suite of metrics '{suite}' needs names: a list of metrics, one a line behind a dash")
+    return names
 
 
 def _read(path: Path) -> Any:

@@ -193,8 +193,11 @@ def _score(options: argparse.Namespace) -> int:
     from .score import ROLES, score
 
     errors = Console(stderr=True)
+    files = {role: getattr(options, role) for role in ROLES if getattr(options, role) is not None}
+    written = [path for path in (options.json, options.html) if path is not None and str(path) != "-"]
+    _refuse_to_write(written, [*files.values(), *filter(None, [options.card])])
     card = score(
-        {role: getattr(options, role) for role in ROLES if getattr(options, role) is not None},
+        files,
         options.target,
         options.card,
         options.metrics.split(","),
@@ -207,10 +210,9 @@ def _score(options: argparse.Namespace) -> int:
         print(values, end="")
     else:
         Console().print(terminal(card))
-    for path, content in ((options.json, values), (options.html, html(card) if options.html else "")):
-        if path is not None and str(path) != "-":
-            write_atomically(path, content)
-            print(f"written: {path}", file=sys.stderr)
+    for path in written:
+        write_atomically(path, values if path == options.json else html(card))
+        print(f"written: {path}", file=sys.stderr)
     return 0
 
 
@@ -259,6 +261,21 @@ def _doctor(options: argparse.Namespace) -> int:
 
     print_diagnosis()
     return 0
+
+
+def _refuse_to_write(paths: Sequence[Path], read: Sequence[Path]) -> None:
+    """Look at where results are to go before minutes are spent on them.
+
+    Raises:
+        UserError: one would take the place of a file that is read or of another result, or has no folder.
+    """
+    taken = {path.resolve() for path in read}
+    for path in paths:
+        if path.resolve() in taken:
+            raise UserError(f"{path} would be overwritten: name another file for the result")
+        if not path.parent.is_dir() or path.is_dir():
+            raise UserError(f"cannot write to {path}: name a file in a folder that exists")
+        taken.add(path.resolve())
 
 
 def _natural(text: str) -> int:

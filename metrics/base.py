@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -269,6 +269,11 @@ def metric(
         return Metric(card, function)
 
     return decorate
+
+
+# The cards of most metrics: a share or a score from 0 to 1.
+best_at_one = partial(metric, direction="max", ideal=1.0, lower=0.0, upper=1.0)
+best_at_zero = partial(metric, direction="min", ideal=0.0, lower=0.0, upper=1.0)
 
 
 @cache

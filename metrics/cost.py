@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import Evaluation, ModelUsage, Value, metric
+from .base import Evaluation, ModelUsage, Value, best_at_one, metric
 from .validity import EMPTY
 
 ACCOUNT = "language model's account"
@@ -120,12 +120,8 @@ def usd_per_1000_rows(evaluation: Evaluation) -> Value:
     return Value(1000 * cost / valid, n=valid)
 
 
-@metric(
+@best_at_one(
     family="cost",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Share of the language model's tokens, of prompts and replies together, that came from a cache or a "
     "transcript and were not paid again.",
     needs=(ACCOUNT,),

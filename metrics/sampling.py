@@ -11,6 +11,8 @@ import pandas as pd
 from .base import Evaluation
 from .encoding import Part, encoded
 
+ODD = np.uint64(0x9E3779B97F4A7C15)  # of no meaning; pandas' hash of 0 is 0, and a row of zeros would always win
+
 
 def drawn(evaluation: Evaluation, part: Part, most: int) -> np.ndarray:
     """Draw rows of a table at random without replacement; all of them where they are few enough.
@@ -38,18 +40,9 @@ def _drawn(evaluation: Evaluation, part: Part, most: int) -> np.ndarray:
     lots = np.full(len(table), np.uint64(evaluation.seed % 2**64))
     for name in sorted(columns):
         # + 0.0 makes one of the two zeros, which are equal but have other bits.
-        lots = _mixed(lots ^ pd.util.hash_array(columns[name] + 0.0))
+        lots = pd.util.hash_array((lots ^ pd.util.hash_array(columns[name] + 0.0)) + ODD)
     order = np.argsort(lots, kind="stable")
     ordered = lots[order]
     first = np.searchsorted(ordered, ordered)
-    lots[order] = _mixed(ordered ^ (np.arange(len(order)) - first).astype(np.uint64))
+    lots[order] = pd.util.hash_array((ordered ^ (np.arange(len(order)) - first).astype(np.uint64)) + ODD)
     return np.sort(np.argpartition(lots, most)[:most])
-
-
-def _mixed(numbers: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): neighbouring numbers come out unlike each other."""
-    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    result: np.ndarray = mixed ^ (mixed >> np.uint64(31))
-    return result

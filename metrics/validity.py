@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Evaluation, Value, metric
+from .base import Evaluation, Value, best_at_one
 from .summary import share_value
 
 EMPTY = "the synthetic table has no rows"
 
 
-@metric(
+@best_at_one(
     family="validity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Share of the rows as generated that conform to the schema card: known codes, integers where asked, "
     "values within the plausible bounds, missing values only where allowed, and all clinical rules; the breakdown "
     "gives the share of rows with each fault.",
@@ -30,12 +26,8 @@ def valid_rows(evaluation: Evaluation) -> Value:
     return share_value(int(conformity.valid.sum()), n, breakdown=faults)
 
 
-@metric(
+@best_at_one(
     family="validity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Share of synthetic rows that satisfy every clinical rule of the schema card; the breakdown gives the "
     "share that satisfies each rule, a row that lacks a value of the rule included.",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from command import forked
 
 
@@ -26,6 +27,23 @@ def test_unknown_metric_is_one_line_that_names_the_nearest() -> None:
     done = forked(Path.cwd(), "explain", "ks_complementt")
     assert done.returncode == 2
     assert done.stderr.startswith("synthward: there is no metric 'ks_complementt': did you mean ks_complement")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("suite", "message"),
+    [
+        ("names: column_shapes", "the suite of metrics 'mine' needs names: a list of metrics"),
+        ("{}", "the suite of metrics 'mine' needs names: a list of metrics"),
+        ("names: [valid_rows, mine]", "the suite of metrics 'mine' holds itself: mine > mine"),
+    ],
+)
+def test_wrong_suite_is_one_line(tmp_path: Path, suite: str, message: str) -> None:
+    (tmp_path / "conf" / "metrics").mkdir(parents=True)
+    (tmp_path / "conf" / "metrics" / "mine.yaml").write_text(suite)
+    done = forked(tmp_path, "explain", "dcr")
+    assert done.returncode == 2
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 

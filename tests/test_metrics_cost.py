@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from faulty import Fine
@@ -15,7 +15,7 @@ from synthward.benchmarks.isolation import Worker
 from synthward.benchmarks.runner import _usage, run_cell
 from synthward.metrics import Costs, Evaluation, get
 from synthward.metrics.base import ModelUsage
-from synthward.results.record import Measurement, Status
+from synthward.results.record import Measurement, Record, Status
 from synthward.results.store import Store
 
 OF_MODELS = ("model_calls", "prompt_tokens", "completion_tokens", "usd_per_1000_rows", "cached_share")
@@ -40,7 +40,7 @@ def asked(rows: int = 100, **usage: Any) -> Evaluation:
 
 
 def read(llm: Any) -> dict[str, float | None] | None:
-    return _usage(SimpleNamespace(details={} if llm is None else {"llm": llm}))  # type: ignore[arg-type]
+    return _usage(cast(Record, SimpleNamespace(details={} if llm is None else {"llm": llm})))
 
 
 def test_account_becomes_metrics() -> None:

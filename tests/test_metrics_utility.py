@@ -321,7 +321,6 @@ def test_reference_of_a_large_table_is_the_same_beside_any_synthetic_one(monkeyp
 
 
 def test_tabnet_learns_and_knows_its_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("pytorch_tabnet")
     import torch
 
     monkeypatch.setattr(tabnet, "EPOCHS", 20)

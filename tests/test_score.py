@@ -119,7 +119,10 @@ WRONG = {
     "no such card": (("--card", "nowhere.yaml"), "cannot read the card nowhere.yaml"),
     "a broken card": (("--card", "broken.yaml"), "is no valid YAML"),
     "no seed": (("--seed", "-1"), "is no whole number of 0 or more"),
-    "nowhere to write": (("--metrics", "duplicates", "--html", "nowhere/card.html"), "nowhere"),
+    "nowhere to write": (("--html", "nowhere/card.html"), "cannot write to nowhere/card.html"),
+    "a folder to write to": (("--json", "."), "cannot write to ."),
+    "a result over a table": (("--json", "./real.csv"), "real.csv would be overwritten"),
+    "a result over a result": (("--json", "card", "--html", "card"), "card would be overwritten"),
 }
 
 
@@ -131,3 +134,4 @@ def test_wrong_input_is_one_line(folder: Path, kind: str) -> None:
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+    assert not (folder / "card").exists()

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_one
 from ..encoding import Encoded, Part, encoded
 from ..summary import WORST, mean_value
 from .coefficients import pearson, spearman
@@ -26,12 +26,8 @@ BINS = 10
 DENSE_CELLS = 1_000_000  # joint tables with more cells are counted by their occupied cells
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Mean over pairs of numeric columns of 1 - half the absolute difference between the correlation "
     "(variants 'pearson' and 'spearman', rows with both values known) in synthetic and in test rows.",
     citation=f"{SDMETRICS}: CorrelationSimilarity",
@@ -52,12 +48,8 @@ def correlation_similarity(evaluation: Evaluation) -> list[Value]:
     return values
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Mean over pairs of categorical columns of 1 - the total variation distance between the joint tables "
     "of synthetic and of test rows, where missing is a label of its own.",
     citation=f"{SDMETRICS}: ContingencySimilarity",
@@ -70,12 +62,8 @@ def contingency_similarity(evaluation: Evaluation) -> Value:
     return mean_value(scores, "pairs", "a table has no rows", worst=WORST)
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Mean similarity of all pairs of columns that are related in the test rows (absolute Pearson "
     "correlation above 0.5, or Cramer's V above 0.3; variant 'all_pairs': of every pair): correlation similarity of "
     "two numeric columns, contingency similarity of any other two, a numeric one cut into 10 equal bins of its own "

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_zero, metric
 from ..encoding import encoded
 from ..summary import mean_value
 from .marginals import NO_VALUES
@@ -33,12 +33,8 @@ def wasserstein(evaluation: Evaluation) -> Value:
     return mean_value(scores, "columns", f"{NO_VALUES}, infinite ones, or a constant in the test rows alone")
 
 
-@metric(
+@best_at_zero(
     family="fidelity",
-    direction="min",
-    ideal=0.0,
-    lower=0.0,
-    upper=1.0,
     definition="Mean over columns of the Jensen-Shannon distance (the root of the divergence to base 2) between "
     "synthetic and test rows: of the label shares, or of the shares in the ten bins between the deciles of the test "
     "values, where the outer bins are open and a value that is several deciles at once has a bin of its own; missing "
@@ -83,6 +79,8 @@ def decile_cuts(values: np.ndarray) -> np.ndarray:
 
 
 def _wasserstein(reference: np.ndarray, other: np.ndarray) -> float:
+    from scipy.stats import wasserstein_distance
+
     reference, other = (np.sort(values[~np.isnan(values)]) for values in (reference, other))
     if not len(reference) or not len(other) or not np.isfinite([*reference[[0, -1]], *other[[0, -1]]]).all():
         return math.nan
@@ -91,11 +89,7 @@ def _wasserstein(reference: np.ndarray, other: np.ndarray) -> float:
     scale = np.abs(reference[[0, -1]]).max()
     with np.errstate(over="ignore", invalid="ignore"):  # beyond the largest float, the distance is undefined
         reference, other = reference / scale, other / scale
-        values = np.sort(np.concatenate([reference, other]))
-        # The area between the two distribution functions, which are steps between neighbouring values.
-        below = np.searchsorted(reference, values[:-1], side="right") / len(reference)
-        below_other = np.searchsorted(other, values[:-1], side="right") / len(other)
-        return float(np.abs(below - below_other) @ np.diff(values) / reference.std())
+        return float(wasserstein_distance(reference, other) / reference.std())
 
 
 def _jensen_shannon(counts: np.ndarray, other: np.ndarray) -> float:

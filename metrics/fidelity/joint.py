@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ...benchmarks.schema import TableSchema
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_one
 from ..encoding import Part
 from ..sampling import drawn
 from ..utility.learners import LEARNERS, Encoder
@@ -29,12 +29,8 @@ ALAA = "Alaa et al. 2022, ICML, PMLR 162:290; synthcity: AlphaPrecision, variant
 EMBEDDING = "in the space of standardised numbers and one-hot labels fitted on train rows"
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="1 - (2 AUC - 1), and 1 for an AUC below one half, where the AUC is the mean over three folds with "
     "which a classifier tells unseen synthetic from unseen test rows: logistic regression (variant 'logistic') and "
     f"gradient-boosted trees (variant 'trees'); {SIZES}.",
@@ -65,12 +61,8 @@ def detection(evaluation: Evaluation) -> list[Value]:
     return [_detection(evaluation, variant, x, y, fold) for variant in CLASSIFIERS]
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="1 - twice the mean over alpha of the difference between alpha and the share of synthetic rows within "
     f"the ball about the test rows' centre that holds a share alpha of test rows, {EMBEDDING}; {SIZES}.",
     citation=ALAA,
@@ -80,12 +72,8 @@ def alpha_precision(evaluation: Evaluation) -> Value:
     return _supports(evaluation)[0]
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="1 - twice the mean over beta of the difference between beta and the share of test rows that have, not "
     "further than the nearest other test row, a nearest synthetic row among the innermost share beta of such rows, "
     f"{EMBEDDING}; {SIZES}. Of other rows of the same patients about one half is covered, which gives about 0.5; only "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_one
 from ..encoding import encoded
 from ..summary import mean_value
 
@@ -17,12 +17,8 @@ DECIMALS = 14
 UNSEEN_COUNT = 1e-6
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Mean over numeric columns of 1 - the two-sample Kolmogorov-Smirnov statistic between synthetic and "
     "test values, missing values left out.",
     citation=f"{SDMETRICS}: KSComplement",
@@ -34,12 +30,8 @@ def ks_complement(evaluation: Evaluation) -> Value:
     return mean_value({name: scores[name] for name in evaluation.schema.numeric}, "columns", NO_VALUES)
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Mean over categorical columns of 1 - half the sum of absolute differences between the label shares of "
     "synthetic and test rows, missing values left out.",
     citation=f"{SDMETRICS}: TVComplement",
@@ -51,12 +43,8 @@ def tv_complement(evaluation: Evaluation) -> Value:
     return mean_value({name: scores[name] for name in evaluation.schema.categorical}, "columns", NO_VALUES)
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Mean over all columns of ks_complement for numeric and tv_complement for categorical ones.",
     citation=f"{SDMETRICS}: QualityReport, Column Shapes",
 )
@@ -65,12 +53,8 @@ def column_shapes(evaluation: Evaluation) -> Value:
     return mean_value(column_scores(evaluation), "columns", NO_VALUES)
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="1 - the mean absolute difference between synthetic and test rows of the columns' missing rates "
     "(variant 'rate'), and 1 - half that of the correlations between missing indicators that vary in the test rows "
     "(variant 'correlation'; an indicator that is constant in the synthetic rows correlates with nothing).",

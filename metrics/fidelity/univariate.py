@@ -13,7 +13,7 @@ from heapq import nsmallest
 
 import numpy as np
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_one
 from ..encoding import encoded
 from ..summary import WORST, mean_value, share_value
 
@@ -22,12 +22,8 @@ UNDEFINED = "no known label, fewer than two known numbers, or infinite ones on o
 BARR = "Barr, Quan, Guo and Sezgin 2025, Frontiers in Artificial Intelligence 8:1533508"
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Share of parameters whose 95 % confidence intervals from synthetic and from test rows overlap: the "
     "mean of every numeric column (t interval) and the proportion of every label of the test rows (Wilson interval; "
     "of two labels the second), missing values left out; intervals shrink as rows grow in number, so that a larger "
@@ -40,12 +36,8 @@ def mean_ci_overlap(evaluation: Evaluation) -> Value:
     return mean_value(overlaps, "parameters", UNDEFINED, worst=WORST)
 
 
-@metric(
+@best_at_one(
     family="fidelity",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Share of parameters that do not differ significantly (p of 0.05 or above) between synthetic and test "
     "rows: the mean of every numeric column (Welch's t test) and the proportion of every label of the test rows "
     "(two-proportion z test; of two labels the second), missing values left out, with p as it is (variant 'raw') and "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_zero
 from ..encoding import Part, encoded, row_keys
 from ..sampling import drawn
 from .attackers import Secret, guessed, inferred, linked
@@ -42,12 +42,8 @@ RISK = (
 )
 
 
-@metric(
+@best_at_zero(
     family="privacy",
-    direction="min",
-    ideal=0.0,
-    lower=0.0,
-    upper=1.0,
     definition="Risk that a query which finds one row alone among the synthetic rows (up to 100,000 of them) finds one "
     "row alone among the train rows: of one unique or extreme value (variant 'univariate') or of three columns of a "
     f"random synthetic row (variant 'multivariate'); {RISK}.",
@@ -65,12 +61,8 @@ def singling_out(evaluation: Evaluation) -> list[Value]:
     return [*values, _risk_of_queries(ranks, "multivariate", combined_values(ranks, ATTACKS, rng), None, rng)]
 
 
-@metric(
+@best_at_zero(
     family="privacy",
-    direction="min",
-    ideal=0.0,
-    lower=0.0,
-    upper=1.0,
     definition="Risk that an attacker who holds one half of the columns of a train row here and the other half there "
     "links the two, because they have the same nearest synthetic row (Gower distance, ties broken at random; the "
     f"columns are dealt alternately, numeric ones by name, then categorical ones by name); {RISK}.",
@@ -89,12 +81,8 @@ def linkability(evaluation: Evaluation) -> Value:
     return risk_value(attack, control, 1 / len(synthetic), population=len(evaluation.train))
 
 
-@metric(
+@best_at_zero(
     family="privacy",
-    direction="min",
-    ideal=0.0,
-    lower=0.0,
-    upper=1.0,
     definition="Risk that an attacker who knows all other columns of a train row infers a secret one from the nearest "
     "synthetic row (Gower distance, ties broken at random): a label exactly, a number within 5 % of the guess; mean "
     "success over the sensitive columns and the target, or over all columns where none is declared, and the risk of "

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_zero
 from ..encoding import Encoded, Part, encoded, row_keys
 from ..fidelity.marginals import SDMETRICS
 from ..summary import share_value
@@ -16,12 +16,8 @@ from .near_equal import TOLERANCE, near_equal
 QUERIES: tuple[tuple[Part, str], ...] = (("synthetic", "train"), ("control", "control"))
 
 
-@metric(
+@best_at_zero(
     family="privacy",
-    direction="min",
-    ideal=0.0,
-    lower=0.0,
-    upper=1.0,
     definition="Share of synthetic rows that equal a train row in every value, missing included (variant 'train'); "
     "beside it the share of control rows that do, which is what chance gives (variant 'control'), and the share of "
     "synthetic rows that repeat another synthetic row (variant 'within', 1 - distinct rows / rows).",
@@ -36,12 +32,8 @@ def duplicates(evaluation: Evaluation) -> list[Value]:
     return [*values, _share(repeated, "synthetic", "within")]
 
 
-@metric(
+@best_at_zero(
     family="privacy",
-    direction="min",
-    ideal=0.0,
-    lower=0.0,
-    upper=1.0,
     definition="Share of synthetic rows for which a train row has the same labels, the same values missing and every "
     "number within 1 % of the synthetic one (variant 'train'), and the same share of control rows, which is what "
     "chance gives (variant 'control').",
@@ -54,12 +46,8 @@ def near_duplicates(evaluation: Evaluation) -> list[Value]:
     return [_share(_near(evaluation, part, train), part, variant) for part, variant in QUERIES]
 
 
-@metric(
+@best_at_zero(
     family="privacy",
-    direction="min",
-    ideal=0.0,
-    lower=0.0,
-    upper=1.0,
     definition="Share of synthetic rows that copy one of the train rows shown to the generator as examples: the same "
     "labels, the same values missing and every number within 1 % of the synthetic one (variant 'shown'), or equal in "
     "every value (variant 'exact'); beside them the share that copies one of as many control rows, which is what "

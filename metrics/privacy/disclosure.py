@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_zero
 from ..encoding import Part, encoded, group_keys
 from ..fidelity.marginals import SDMETRICS
 from .risk import GIOMI, residual, success
@@ -19,12 +19,8 @@ SIDES: tuple[Part, Part] = ("train", "control")
 VARIANTS = {side: f"{side}_attribution" for side in SIDES}
 
 
-@metric(
+@best_at_zero(
     family="privacy",
-    direction="min",
-    ideal=0.0,
-    lower=0.0,
-    upper=1.0,
     definition="Correct attribution probability: of the synthetic rows with the keys of a real row, the share that has "
     "its sensitive labels; mean over the train rows whose keys occur (variant 'train_attribution'), over such control "
     "rows, which is what chance gives ('control_attribution'), and the excess of the one over the other, (train - "

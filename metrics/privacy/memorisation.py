@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from ..base import Evaluation, LanguageModel, Value, metric
+from ..base import Evaluation, LanguageModel, Value, best_at_zero
 from ..summary import share_value
 
 SEED = 0  # of the choice of rows, whatever the seed of the cell
@@ -57,12 +57,8 @@ EXAMPLE = ("plot,height,leaf,yield", "4,31.5,broad,2", "9,28.0,narrow,5", "2,40.
 EXAMPLE_ROW = "plot = 4, height = 31.5, leaf = broad", "yield = 2"
 
 
-@metric(
+@best_at_zero(
     family="privacy",
-    direction="min",
-    ideal=0.0,
-    lower=0.0,
-    upper=1.0,
     definition="Share of requests that the generator's language model could only meet by knowing the public table by "
     "heart: 'header', ends a row cut within the first lines and gives the next one; 'row_completion', gives the row "
     "after ten contiguous ones; 'feature_completion', gives the value of the column with most distinct values from "

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_one, metric
 from ..encoding import Part
 from ..sampling import drawn
 from ..summary import share_value
@@ -18,12 +18,8 @@ NO_ROWS = "there are no train, no control or no synthetic rows"
 PLATZER = "Platzer and Reutterer 2021, Frontiers in Big Data 4:679939; distance: Gower 1971, Biometrics 27:857"
 
 
-@metric(
+@best_at_one(
     family="privacy",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Gower distance from synthetic rows to their closest record, 5th percentile and median: among the train "
     "rows (variants 'train_p05' and 'train_median'), and among as many control rows, which is what chance gives "
     "(variants 'control_p05' and 'control_median'): synthetic rows that come nearer to train than to control rows are "
@@ -71,12 +67,8 @@ def dcr_share(evaluation: Evaluation) -> Value:
     return replace(found, population=len(evaluation.synthetic))
 
 
-@metric(
+@best_at_one(
     family="privacy",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="5th percentile of the nearest-neighbour distance ratio: distance to the nearest train row over that to "
     "the second nearest, 1 where both are 0; of synthetic rows (variant 'train'), and of control rows, which is what "
     "chance gives (variant 'control'). A low ratio singles out one patient.",

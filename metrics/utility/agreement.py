@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_one, metric
 from .learners import LEARNERS, UntrainableError, ordered_rows, targets
 from .logit import Fit, NoFitError, fit, independent
 from .predictions import MOST_ROWS, Side, Tested, mean_of_learners, model, rows_to_predict, training
@@ -48,12 +48,8 @@ def importance_agreement(evaluation: Evaluation) -> list[Value]:
     return [mean_of_learners(values), *values]
 
 
-@metric(
+@best_at_one(
     family="utility",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Logistic regression of a binary target on all features, fitted to the synthetic and to the test rows: "
     "share of log-odds whose 95 % confidence intervals overlap ('overlap') and that have the same sign ('sign'); "
     "numbers are centred and scaled, their gaps set to the median and marked, all by the test rows, labels and gaps "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Metric, Value, best_at_one, metric
 from .predictions import MOST_ROWS, predictions, score_values
 from .scores import Score, auprc, auroc, brier, f1, r2
 
@@ -12,12 +12,8 @@ REGRESSOR_NAMES = "ridge regression, decision tree, random forest and XGBoost (f
 CAP = f"of larger tables {MOST_ROWS:,} rows are drawn"
 
 
-@metric(
+@best_at_one(
     family="utility",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="F1 score on the test rows of models trained on the synthetic rows: of the positive class, or the mean "
     f"over the classes of the test rows if there are more than two; {LEARNER_NAMES}.",
     citation=ESTEBAN,
@@ -28,12 +24,8 @@ def tstr_f1(evaluation: Evaluation) -> list[Value]:
     return _tstr(evaluation, f1)
 
 
-@metric(
+@best_at_one(
     family="utility",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Area under the ROC curve on the test rows of models trained on the synthetic rows: binary, or the mean "
     f"of one class against the rest if there are more than two; {LEARNER_NAMES}.",
     citation=ESTEBAN,
@@ -44,12 +36,8 @@ def tstr_auroc(evaluation: Evaluation) -> list[Value]:
     return _tstr(evaluation, auroc)
 
 
-@metric(
+@best_at_one(
     family="utility",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Average precision on the test rows of models trained on the synthetic rows: of the positive class, or "
     f"the mean of one class against the rest if there are more than two; {LEARNER_NAMES}; {CAP}.",
     citation=f"{ESTEBAN}; average precision: Davis and Goadrich 2006, ICML",
@@ -94,85 +82,6 @@ def tstr_r2(evaluation: Evaluation) -> list[Value]:
 
 @metric(
     family="utility",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
-    definition="tstr_f1 of models trained on the real train rows: the reference that tstr_f1 is read against.",
-    citation=ESTEBAN,
-    needs=("class target",),
-    ranked=False,
-)
-def trtr_f1(evaluation: Evaluation) -> list[Value]:
-    """Train on real, test on real: F1."""
-    return _trtr(evaluation, f1)
-
-
-@metric(
-    family="utility",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
-    definition="tstr_auroc of models trained on the real train rows: the reference that tstr_auroc is read against.",
-    citation=ESTEBAN,
-    needs=("class target",),
-    ranked=False,
-)
-def trtr_auroc(evaluation: Evaluation) -> list[Value]:
-    """Train on real, test on real: area under the ROC curve."""
-    return _trtr(evaluation, auroc)
-
-
-@metric(
-    family="utility",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
-    definition="tstr_auprc of models trained on the real train rows: the reference that tstr_auprc is read against.",
-    citation=ESTEBAN,
-    needs=("class target",),
-    ranked=False,
-)
-def trtr_auprc(evaluation: Evaluation) -> list[Value]:
-    """Train on real, test on real: area under the precision-recall curve."""
-    return _trtr(evaluation, auprc)
-
-
-@metric(
-    family="utility",
-    direction="min",
-    ideal=0.0,
-    lower=0.0,
-    upper=2.0,
-    definition="tstr_brier of models trained on the real train rows: the reference that tstr_brier is read against.",
-    citation=ESTEBAN,
-    needs=("class target",),
-    ranked=False,
-)
-def trtr_brier(evaluation: Evaluation) -> list[Value]:
-    """Train on real, test on real: Brier score."""
-    return _trtr(evaluation, brier)
-
-
-@metric(
-    family="utility",
-    direction="max",
-    ideal=1.0,
-    upper=1.0,
-    definition="tstr_r2 of models trained on the real train rows: the reference that tstr_r2 is read against.",
-    citation=ESTEBAN,
-    needs=("numeric target",),
-    ranked=False,
-)
-def trtr_r2(evaluation: Evaluation) -> list[Value]:
-    """Train on real, test on real: explained variance of a number."""
-    return _trtr(evaluation, r2)
-
-
-@metric(
-    family="utility",
     direction="target",
     ideal=1.0,
     lower=0.0,
@@ -186,12 +95,8 @@ def tstr_ratio(evaluation: Evaluation) -> list[Value]:
     return [_ratio(evaluation, "f1", f1), _ratio(evaluation, "auroc", auroc)]
 
 
-@metric(
+@best_at_one(
     family="utility",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="F1 score on the synthetic rows of models trained on the train rows, which is low if the synthetic rows "
     "do not keep what the label means; a generator without variety can exceed trtr_f1; "
     f"{LEARNER_NAMES}; {CAP}.",
@@ -203,12 +108,8 @@ def trts_f1(evaluation: Evaluation) -> list[Value]:
     return _trts(evaluation, f1)
 
 
-@metric(
+@best_at_one(
     family="utility",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Area under the ROC curve on the synthetic rows of models trained on the train rows, which is low if "
     "the synthetic rows do not keep what the label means; a generator without variety can exceed trtr_auroc; "
     f"{LEARNER_NAMES}; {CAP}.",
@@ -226,6 +127,26 @@ def _tstr(evaluation: Evaluation, score: Score) -> list[Value]:
 
 def _trtr(evaluation: Evaluation, score: Score) -> list[Value]:
     return score_values(evaluation, predictions(evaluation, "train"), score)
+
+
+def _reference(read_against: Metric, score: Score) -> Metric:
+    """The same score of models trained on the train rows."""
+    name = read_against.card.name
+    definition = f"{name} of models trained on the real train rows: the reference that {name} is read against."
+    changed = {
+        "name": name.replace("tstr", "trtr"),
+        "definition": definition,
+        "citation": ESTEBAN,
+        "ranked": False,
+    }
+    return Metric(read_against.card.model_copy(update=changed), lambda evaluation: _trtr(evaluation, score))
+
+
+trtr_f1 = _reference(tstr_f1, f1)
+trtr_auroc = _reference(tstr_auroc, auroc)
+trtr_auprc = _reference(tstr_auprc, auprc)
+trtr_brier = _reference(tstr_brier, brier)
+trtr_r2 = _reference(tstr_r2, r2)
 
 
 def _trts(evaluation: Evaluation, score: Score) -> list[Value]:

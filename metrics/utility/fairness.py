@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_zero
 from ..encoding import encoded
 from ..fidelity.marginals import column_scores
 from ..summary import mean_value
@@ -34,12 +34,8 @@ class Subgroup:
     synthetic: np.ndarray
 
 
-@metric(
+@best_at_zero(
     family="utility",
-    direction="min",
-    ideal=0.0,
-    lower=0.0,
-    upper=1.0,
     definition="Score of the best minus that of the worst subgroup that the sensitive columns of the schema card name, "
     "one subgroup a label, and two a number, up to the median of the train rows and above: mean of column_shapes over "
     "the other columns ('column_shapes') and tstr_auroc on the subgroup's test rows, mean over the learners "

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..base import Evaluation, Value, metric
+from ..base import Evaluation, Value, best_at_one, metric
 from .predictions import MOST_ROWS, learner_value, predictions
 from .references import LIBRARIES
 from .scores import Score, auprc, auroc, brier, f1
@@ -24,12 +24,8 @@ EPOCHS = 100
 BATCH = 1024
 
 
-@metric(
+@best_at_one(
     family="utility",
-    direction="max",
-    ideal=1.0,
-    lower=0.0,
-    upper=1.0,
     definition="Scores on the test rows of a TabNet trained on the synthetic rows: 'f1', 'auroc' and 'auprc', as in "
     "tstr_f1, tstr_auroc and tstr_auprc; the breakdown gives the score of one trained on the train rows, and of "
     f"tables larger than {MOST_ROWS:,} rows as many are drawn.",
