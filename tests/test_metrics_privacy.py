@@ -234,6 +234,10 @@ def test_nearest_of_many_columns_and_many_rows_is_the_naive_search() -> None:
     long = [Space(rng.random((n, 2)), np.zeros((n, 2), bool), np.zeros((n, 0), int)) for n in (3, BLOCK)]
     expected = np.abs(long[0].numbers[:, None] - long[1].numbers).mean(axis=2).min(axis=1)
     np.testing.assert_allclose(nearest(*long)[:, 0], expected, atol=1e-12)
+    # Alike to less than a step of the whole numbers in every column: their rounding alone must not decide.
+    alike = [Space(0.5 + 1e-3 * rng.random((n, 20)), np.zeros((n, 20), bool), np.zeros((n, 0), int)) for n in (9, 300)]
+    expected = np.abs(alike[0].numbers[:, None] - alike[1].numbers).mean(axis=2).min(axis=1)
+    np.testing.assert_allclose(nearest(*alike)[:, 0], expected, atol=1e-12)
 
 
 def test_closest_records_are_those_of_the_naive_search() -> None:

@@ -61,6 +61,11 @@ def test_inferred_columns_are_shown_and_a_copy_is_found(folder: Path) -> None:
     said = scored(folder, "--real", "real.csv", "--synthetic", "real.csv", "--target", "died").stdout
     assert "died (target)" in said
     assert "synthward describe real.csv" in said
+    shown = " ".join(said.split())
+    assert "tstr auroc (mean)" in shown
+    assert "tstr auroc (xgboost)" not in shown
+    assert "duplicates (train)" in shown
+    assert "duplicates (within)" in shown
     found = values(folder, "--real", "real.csv", "--synthetic", "real.csv", "--target", "died")
     assert found["duplicates", "train"]["value"] == 1
     assert found["tstr_auroc", "mean"]["value"] is not None
