@@ -157,7 +157,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
     from ..leaderboard.aggregate import summarise
     from ..leaderboard.build import write
     from ..leaderboard.terminal import terminal_summary
-    from ..results.store import read_records
+    from ..results.reading import read_records
 
     folders = options.records or [options.store]
     for folder in folders:
@@ -168,8 +168,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
     board = summarise(records.values())
     page = write(board, options.out)
     Console().print(terminal_summary(board))
-    if damaged:
-        print(f"{len(damaged)} files were left out; the first: {damaged[0]}", file=sys.stderr)
+    _say_left_out(damaged)
     print(f"board: {page.resolve()}")
     return 0
 
@@ -177,11 +176,18 @@ def _leaderboard(options: argparse.Namespace) -> int:
 def _publish(options: argparse.Namespace) -> int:
     from ..results.store import Store
 
-    count = Store(options.store).publish(options.to)
+    damaged: list[UserError] = []
+    count = Store(options.store).publish(options.to, damaged.append)
+    _say_left_out(damaged)
     if count == 0:
         raise UserError(f"there is no record in {options.store}: run `synthward sweep` first, or name another --store")
     print(f"{count} records in {options.to}")
     return 0
+
+
+def _say_left_out(damaged: Sequence[UserError]) -> None:
+    if damaged:
+        print(f"{len(damaged)} files were left out; the first: {damaged[0]}", file=sys.stderr)
 
 
 def _score(options: argparse.Namespace) -> int:

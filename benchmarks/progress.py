@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..results.reading import RECORD_NAME
 from ..results.record import USABLE, Record
-from ..results.store import RECORD_NAME, Store
+from ..results.store import Store
 from .plans import PlannedCell
 
 POLL_SECONDS = 0.5

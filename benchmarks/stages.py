@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from ..generators import Access, TrainView, missing_requirement
 from ..generators.spec import GeneratorSpec
 from ..results.errors import StoppedError, UserError
+from ..results.reading import RECORD_NAME
 from ..results.record import Measurement, Phase, Status, canonical_json
-from ..results.store import DISK_FULL, LOG_NAME, RECORD_NAME, TABLE_NAME, file_name, write_atomically
+from ..results.store import DISK_FULL, LOG_NAME, TABLE_NAME, file_name, write_atomically
 from .dataset import Protocol
 from .schema import TableError, TableSchema
 from .seeds import derive

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2
 
 
 class Status(StrEnum):
@@ -199,10 +200,11 @@ class Record(Frozen):
 
     ``seconds`` and ``cpu_seconds`` are wall clock and processor time by phase; ``peak_memory_mb`` is what
     the process grew by, in MB of 2**20 bytes, libraries loaded before it was forked not counted.
-    ``digest`` covers all other fields: a truncated or edited record does not verify.
+    ``cards`` are those of the metrics behind ``measurements``, by name; a stored record names them by their digest, as
+    hundreds of records share them. ``digest`` covers all text before it: a truncated or edited record does not verify.
     """
 
-    record_version: Literal[1] = RECORD_VERSION
+    record_version: Literal[2] = RECORD_VERSION
     id: str
     track: str = "synthesis"
     identity: dict[str, Any]
@@ -228,26 +230,24 @@ class Record(Frozen):
 
     def sealed(self) -> Record:
         """Return the same record with the digest of its present content."""
-        return self.model_copy(update={"digest": self.content_digest()})
-
-    def content_digest(self) -> str:
-        """SHA-256 over the canonical JSON of :meth:`content`, the digest itself left out."""
-        return sha256_json({key: value for key, value in self.content().items() if key != "digest"})
-
-    def content(self) -> dict[str, Any]:
-        """The record as JSON values: its version, and every field that differs from its default.
-
-        A field that is added later, with a default, thus leaves earlier records and their digests valid.
-        """
-        return {"record_version": self.record_version, **self.model_dump(mode="json", exclude_defaults=True)}
+        return self.model_copy(update={"digest": seal(self._unsealed())})
 
     def to_json(self) -> str:
-        """The record as it is stored: indented, so that git can show what changed."""
-        return json.dumps(self.content(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        """The record as it is stored: indented, so that git can show what changed; its last field seals the rest."""
+        text = self._unsealed()
+        return f'{text},\n "digest": "{seal(text)}"\n}}\n'
 
-    def verifies(self) -> bool:
-        """Whether the digest matches the content."""
-        return self.digest == self.content_digest()
+    def content(self) -> dict[str, Any]:
+        """The record as JSON values, without its digest: its version, and every field that differs from its default.
+
+        A field that is added later, with a default, thus leaves earlier records valid.
+        """
+        facts = self.model_dump(mode="json", exclude_defaults=True, exclude={"cards", "digest"})
+        named = {"cards": sha256_json(cards_content(self.cards))} if self.cards else {}
+        return {"record_version": self.record_version, **facts, **named}
+
+    def _unsealed(self) -> str:
+        return indented_json(self.content()).removesuffix("\n}\n")
 
     def contradiction(self) -> str:
         """What in the record contradicts its identity, or an empty string.
@@ -283,6 +283,25 @@ class Record(Frozen):
         if measurement.value is not None and not lower - 1e-9 <= measurement.value <= upper + 1e-9:
             return f"its {measurement.metric} of {measurement.value:g} is out of bounds"
         return ""
+
+
+def cards_content(cards: Mapping[str, MetricCard]) -> dict[str, Any]:
+    """Cards as JSON values, by the name of their metric."""
+    return {name: card.model_dump(mode="json", exclude_defaults=True) for name, card in sorted(cards.items())}
+
+
+def indented_json(content: Mapping[str, Any]) -> str:
+    """A file of JSON values.
+
+    Raises:
+        ValueError: for NaN and infinities, which JSON cannot hold.
+    """
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def seal(text: str) -> str:
+    """SHA-256 in hex of the text of a record, from its start to the end of the last field before the digest."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def cell_id(identity: dict[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 ``cells/<id>/record.json`` is the commit mark of a cell: it is written last, in one atomic step, and
 holds the hash of the synthetic table beside it. Whatever does not verify is moved to
-``quarantine/`` and counts as not done.
+``quarantine/`` and counts as not done; but where only the cards of its metrics are gone, the table stands and is
+measured again.
 """
 
 from __future__ import annotations
@@ -15,72 +16,21 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from .errors import UserError
-from .record import Record
+from .reading import RECORD_NAME, CardFiles, DamagedRecordError, read_record, read_records
+from .record import MetricCard, Record, cards_content, indented_json, sha256_json
 
-RECORD_NAME = "record.json"
 TABLE_NAME = "synthetic.parquet"
 LOG_NAME = "log.txt"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG)
 
 
-class DamagedRecordError(UserError):
-    """A record is truncated, was edited by hand, or does not match the table beside it."""
-
-
 class StoreFullError(UserError):
     """The disk is full: nothing of the running cell was kept, all that was recorded before is safe."""
-
-
-def read_record(path: Path) -> Record:
-    """Read and verify one record.
-
-    Raises:
-        DamagedRecordError: it is no record of this version, its digest does not match, or it contradicts itself.
-        FileNotFoundError: there is no such file.
-    """
-    data = path.read_bytes()
-    try:
-        record = Record.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"]) or "the whole"
-        raise DamagedRecordError(f"{path} is no record: {place}: {first['msg']}") from None
-    try:
-        verified = record.verifies()
-    except ValueError as error:  # a number that JSON cannot hold, where a field takes anything
-        raise DamagedRecordError(f"{path} is no record: {error}") from None
-    if not verified:
-        raise DamagedRecordError(f"{path} was changed after it was written: its digest does not match")
-    if contradiction := record.contradiction():
-        raise DamagedRecordError(f"{path} contradicts itself: {contradiction}")
-    return record
-
-
-def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = lambda _: None) -> Iterator[Record]:
-    """All records below a folder that verify, in the order of their paths.
-
-    Args:
-        folder: a store, or a folder of published records.
-        report: called with the reason for each file that is left out.
-    """
-    cells = folder / "cells"  # beside them a store keeps much that is no record, such as replies of language models
-    found = cells.glob(f"*/{RECORD_NAME}") if cells.is_dir() else folder.rglob("*.json")
-    for path in sorted(p for p in found if p.is_file()):
-        try:
-            record = read_record(path)
-        except DamagedRecordError as error:
-            report(error)
-        except FileNotFoundError:  # another process has just set it aside
-            continue
-        else:
-            yield record
 
 
 class Store:
@@ -90,10 +40,12 @@ class Store:
 
     Attributes:
         root: the folder; made on first use.
+        cards: those of its metrics.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.cards = CardFiles(root)
 
     def folder(self, cell_id: str) -> Path:
         """The folder of one cell."""
@@ -148,6 +100,7 @@ class Store:
             for name in (TABLE_NAME, LOG_NAME, *(a.path for a in record.attachments)):
                 if produced is not None and (produced / name).exists():
                     os.replace(produced / name, folder / name)
+            _write_cards(self.root, sealed.cards)
             write_atomically(folder / RECORD_NAME, sealed.to_json())
         return sealed
 
@@ -155,16 +108,21 @@ class Store:
         """All records of the store that verify, sorted by cell id."""
         return read_records(self.root)
 
-    def publish(self, destination: Path) -> int:
+    def publish(self, destination: Path, report: Callable[[DamagedRecordError], object]) -> int:
         """Copy all records, without tables, as ``<destination>/<dataset>/<generator>-<seed>-<id>.json``.
 
-        What is attached to a record of a public table stands beside it, under the same name with its own ending.
+        What is attached to a record of a public table stands beside it, under the same name with its own ending; the
+        cards of the metrics stand in the destination itself, a file for every set of them.
+
+        Args:
+            destination: folder of published records.
+            report: called with the reason for each record that cannot be read and is left out.
 
         Returns:
             The number of records copied.
         """
         count = 0
-        for record in self.records():
+        for record in read_records(self.root, report):
             name = f"{file_name(record.generator.name)}-{record.seed}-{record.id[:8]}"
             folder = destination / file_name(record.dataset.name)
             folder.mkdir(parents=True, exist_ok=True)
@@ -172,6 +130,7 @@ class Store:
             for attachment in record.attachments if record.dataset.sharing == "public" else ():
                 content = (self.folder(record.id) / attachment.path).read_bytes()
                 write_atomically(folder / f"{name}.{attachment.path}", content)
+            _write_cards(destination, record.cards)
             write_atomically(folder / f"{name}.json", record.to_json())
             count += 1
         return count
@@ -227,7 +186,7 @@ class Store:
         return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
 
     def _verified(self, cell_id: str) -> Record:
-        record = read_record(self.folder(cell_id) / RECORD_NAME)
+        record = read_record(self.folder(cell_id) / RECORD_NAME, self.cards, unscored=True)
         if record.id != cell_id:
             raise DamagedRecordError(f"the record in {cell_id} is that of {record.id}")
         kept = [(TABLE_NAME, record.artifact.sha256)] if record.artifact is not None else []
@@ -236,6 +195,16 @@ class Store:
             if not path.exists() or sha256_file(path) != sha256:
                 raise DamagedRecordError(f"{path} is not the file that was recorded")
         return record
+
+
+def _write_cards(folder: Path, cards: Mapping[str, MetricCard]) -> None:
+    """Write a set of cards beside the records that name it, unless it stands there unharmed."""
+    if not cards:
+        return
+    content = cards_content(cards)
+    path, text = CardFiles(folder).path(sha256_json(content)), indented_json(content)
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_atomically(path, text)
 
 
 @contextlib.contextmanager

@@ -11,8 +11,9 @@ import psutil
 import pytest
 from synthward.benchmarks.cell import Limits, plan_cell
 from synthward.benchmarks.runner import run_cell
+from synthward.results.reading import read_record
 from synthward.results.record import Phase, Status
-from synthward.results.store import Store, StoreFullError, read_record
+from synthward.results.store import Store, StoreFullError
 
 LIMITS = Limits(generate_seconds=60, evaluate_seconds=60, memory_mb=4096)
 
@@ -164,7 +165,7 @@ def test_damage_is_found_set_aside_and_done_again(small_card, store, worker, dam
         m.model_copy(update={"seconds": 0}) for m in before.measurements
     ]
     assert again.artifact == before.artifact
-    assert read_record(path) == again
+    assert read_record(path, store.cards) == again
     assert len(store.quarantined()) == 1
 
 

@@ -1,7 +1,6 @@
 """Sweeps over language models: planned, guarded, budgeted, published, replayed."""
 
 import gzip
-import json
 import os
 import re
 import signal
@@ -16,7 +15,8 @@ from conftest import CARD, small_table
 from llm_endpoint import Endpoint, breaks_off, drips, fails, json_answer, one_choice, says
 from llm_rows import writes_rows
 from synthward.benchmarks.dataset import DatasetCard
-from synthward.results.store import Store, read_record
+from synthward.results.reading import read_records
+from synthward.results.store import Store
 
 KEY = "sk-very-secret-0123456789"
 
@@ -110,7 +110,7 @@ def test_published_transcripts_replay_to_the_same_record(folder, schema):
         *("llm=replay", "llm.transcript=results/runs", "store=thrice"),
     )
     assert only_record(folder, "thrice").artifact == first[only_record(folder, "thrice").id].artifact
-    published = [read_record(p) for p in (folder / "published").rglob("*.json")]
+    published = read_records(folder / "published", pytest.fail)
     assert sorted(r.id for r in published) == sorted(first)
 
 
@@ -379,7 +379,7 @@ def test_shown_rows_are_checked_for_copies(folder, schema):
     values = [m.value for m in record.measurements if m.metric == "example_copying"]
     assert values
     assert all(value is not None and value < 0.2 for value in values)
-    assert json.loads(record.to_json())["details"]["shown_rows"]
+    assert record.content()["details"]["shown_rows"]
 
 
 def test_curation_goes_on_from_the_rows_of_the_generator_inside(folder, schema):

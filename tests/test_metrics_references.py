@@ -129,5 +129,5 @@ def test_cells_of_one_split_share_references_that_are_no_results(
     assert len(kept) == len(LEARNERS)
     assert scored("synthward.generators.reference.Marginals", name="other", ratio=2.0) == (one, kept)
     assert len(scored("faulty.Fine", seed=1)[1]) == len(scored("faulty.Fine", split_seed=1)[1]) - 4 == 8
-    assert store.publish(tmp_path / "published") == len(list(store.records())) == 4
+    assert store.publish(tmp_path / "published", pytest.fail) == len(list(store.records())) == 4
     assert not [path for path in (tmp_path / "published").rglob("*") if path.suffix == ".npz"]

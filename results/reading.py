@@ -1,0 +1,139 @@
+"""Reading records: nothing that was truncated, edited or does not add up comes through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from .errors import UserError
+from .record import RECORD_VERSION, MetricCard, Record, canonical_json, seal, sha256_json
+
+RECORD_NAME = "record.json"
+CARDS_NAME = re.compile(r"cards-[0-9a-f]{64}\.json")
+CARDS: TypeAdapter[dict[str, MetricCard]] = TypeAdapter(dict[str, MetricCard])
+
+
+class DamagedRecordError(UserError):
+    """A record is truncated, was edited by hand, or does not match the files beside it."""
+
+
+class CardFiles:
+    """The cards of metrics in a folder of records: a file for every set of them, which its records name by digest.
+
+    Attributes:
+        folder: a store, or a folder of published records.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: dict[str, dict[str, MetricCard]] = {}
+
+    def path(self, digest: str) -> Path:
+        """The file of one set, beside the folders of the records: no dataset can take its name."""
+        return self.folder / f"cards-{digest}.json"
+
+    def read(self, digest: str) -> dict[str, MetricCard]:
+        """The cards of one set, by the name of their metric.
+
+        Raises:
+            DamagedRecordError: there is no such set, or its file is not what the digest stands for.
+        """
+        if digest not in self._read:
+            path = self.path(digest)
+            if not CARDS_NAME.fullmatch(path.name):
+                raise DamagedRecordError("what it says of its cards is no digest")
+            try:
+                content = from_json(path.read_bytes())
+                if sha256_json(content) != digest:
+                    raise DamagedRecordError(f"{path} was changed after it was written: its digest does not match")
+                self._read[digest] = CARDS.validate_python(content)
+            except FileNotFoundError:
+                raise DamagedRecordError(
+                    f"the cards of its metrics are missing: copy {path.name} to {self.folder}"
+                ) from None
+            except ValueError:  # as all errors of pydantic
+                raise DamagedRecordError(f"{path} holds no cards of metrics") from None
+        return self._read[digest]
+
+
+def read_record(path: Path, cards: CardFiles, *, unscored: bool = False) -> Record:
+    """Read and verify one record.
+
+    Args:
+        path: its file.
+        cards: where the cards of its metrics are.
+        unscored: whether to give the record without its measurements where these cards are not there.
+
+    Raises:
+        DamagedRecordError: it is no record of this version, its digest does not match, it contradicts itself, or the
+            cards of its metrics are not there.
+        FileNotFoundError: there is no such file.
+    """
+    content = _content(path)
+    try:
+        content["cards"] = cards.read(content["cards"]) if "cards" in content else {}
+    except DamagedRecordError as error:
+        if not unscored:
+            raise DamagedRecordError(f"{path} cannot be read: {error}") from None
+        content.pop("cards")
+        content.pop("measurements", None)
+    try:
+        record = Record.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"]) or "the whole"
+        raise DamagedRecordError(f"{path} is no record: {place}: {first['msg']}") from None
+    try:
+        canonical_json([record.identity, record.details, record.provenance])
+    except ValueError as error:  # a number that JSON cannot hold, where a field takes anything
+        raise DamagedRecordError(f"{path} is no record: {error}") from None
+    if contradiction := record.contradiction():
+        raise DamagedRecordError(f"{path} contradicts itself: {contradiction}")
+    return record
+
+
+def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = lambda _: None) -> Iterator[Record]:
+    """All records below a folder that verify, in the order of their paths.
+
+    Args:
+        folder: a store, a folder of published records, or one of its folders of one dataset.
+        report: called with the reason for each file that is left out.
+    """
+    below = folder / "cells"  # beside them a store keeps much that is no record, such as replies of language models
+    found = below.glob(f"*/{RECORD_NAME}") if below.is_dir() else folder.rglob("*.json")
+    with_cards = (place for place in (folder, folder.resolve().parent) if any(place.glob("cards-*.json")))
+    cards = CardFiles(next(with_cards, folder))
+    for path in sorted(p for p in found if p.is_file() and not CARDS_NAME.fullmatch(p.name)):
+        try:
+            record = read_record(path, cards)
+        except DamagedRecordError as error:
+            report(error)
+        except FileNotFoundError:  # another process has just set it aside
+            continue
+        else:
+            yield record
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What a file holds, if it is a record of this version and as it was written."""
+    data = path.read_bytes().replace(b"\r\n", b"\n")  # git may have checked it out with the ends of lines of Windows
+    try:
+        content = from_json(data)
+    except ValueError as error:
+        raise DamagedRecordError(f"{path} is no record: {error!s:.200}") from None
+    if not isinstance(content, dict) or "record_version" not in content:
+        raise DamagedRecordError(f"{path} is no record: it names no record_version")
+    if content["record_version"] != RECORD_VERSION:
+        raise DamagedRecordError(
+            f"{path} is a record of version {content['record_version']!r:.20}, and this synthward reads version "
+            f"{RECORD_VERSION}: run its cell again, or use the synthward that wrote it"
+        )
+    text, found, digest = data.rpartition(b',\n "digest": ')
+    if not found or content.get("digest") != seal(text.decode()) or digest != b'"%b"\n}\n' % content["digest"].encode():
+        raise DamagedRecordError(f"{path} was changed after it was written: its digest does not match")
+    return content
