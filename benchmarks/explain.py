@@ -34,6 +34,7 @@ def facts(card: MetricCard) -> dict[str, str]:
     unit = f", in {card.unit}" if card.unit else ""
     known = {
         "family": f"{card.family}: {FAMILIES[card.family]}",
+        "aspect": card.aspect,
         "value": f"{card.better}; {card.range}{unit}{'' if card.ranked else '; for reference, not compared'}",
         "definition": card.definition,
         "as published": f"with the defects of {card.published_in}" if card.published_in else "",

@@ -11,6 +11,8 @@ The rules, which the page states too:
   compared on that metric;
 * a metric is shown by the card and the variant that most records carry: values by another card, outside
   the card's bounds or too large to average are left out and listed;
+* what the metrics of a family come to is the mean of their places between a floor and a ceiling, aspects of the
+  family weighing alike; families are never merged;
 * seeds are averaged within a dataset first, so that every dataset weighs the same;
 * what a language model knows of a table by heart is a fact of the two, told apart from the scores.
 """
@@ -24,16 +26,17 @@ import numpy as np
 import pandas as pd
 
 from ..results.errors import UserError
-from ..results.record import USABLE, Family, Status, canonical_json
-from . import bootstrap
-from .board import Board, Column, DatasetTable, Kind, Mark, Row, Score, Section
+from ..results.record import USABLE, Family, MetricCard, Status, canonical_json
+from .board import Board, DatasetTable, Kind, Row, Score, Section
 from .cards import headline_variants, judged, shown_cards
 from .cited import load_cited
 from .contamination import METRIC as MEMORISATION
 from .contamination import TESTS, by_generator, contamination, counted
 from .failures import failures, holes
+from .families import family_scores
 from .frame import MAX_MESSAGE, by_section, frame, one_per_cell, protocol, unfit
 from .naming import is_reference, language_models, plain, tier_order
+from .scoring import Cells
 from .software import software
 from .text import plural
 
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from ..results.record import MetricCard, Record
+    from ..results.record import Record
 
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
@@ -116,14 +119,16 @@ class _Builder:
         self.memorised = by_generator(self.values, self.contamination)
 
     def section(self) -> Section:
+        cells = Cells(self.generators, self.facts, self.dataset, self.counted, self.complete, self.draws, self.seed)
         columns, scores = [], []
         values: dict[str, Floats] = {}
         for metric, card, variant in self._headlines():
             chosen = self._choose(metric, variant)
             values[metric] = self._grid(chosen, "value").to_numpy(dtype=float)
-            column, by_row = self._score(card, variant, values[metric])
+            column, by_row = cells.score(card, variant, values[metric])
             columns.append(column)
             scores.append(by_row)
+        rows_made = self._grid(self.values.drop_duplicates("id"), "rows").to_numpy(dtype=float)
         first = next(iter(self.records.values()))
         models = language_models(self.records.values())
         rows = [
@@ -140,6 +145,7 @@ class _Builder:
             columns=tuple(columns),
             rows=tuple(sorted(rows, key=lambda r: KINDS.index(r.kind))),
             datasets=self._datasets(values),
+            families=tuple(family_scores(cells, columns, values, rows_made)),
             failures=failures(self.values),
             holes=holes(self.values),
             contamination=self.contamination,
@@ -171,62 +177,6 @@ class _Builder:
         same = (v["metric"] == metric) & (v["variant"] == variant)
         return v[same & v["value"].notna()].drop_duplicates("id", keep="last")
 
-    def _score(self, card: MetricCard, variant: str, values: Floats) -> tuple[Column, list[Score]]:
-        """Score all generators on one metric.
-
-        Args:
-            card: the metric's card.
-            variant: which of its values these are.
-            values: shape ``(generators, cells)``, NaN where there is none.
-        """
-        known = ~np.isnan(values)
-        applies = self.counted & np.isin(self.dataset, self.dataset[self.counted & known.any(axis=0)])
-        n, where = int(applies.sum()), self.dataset[applies]
-        full = known[:, applies].all(axis=1) & (n > 0)
-        compared = full & self.complete
-        column = Column(card, variant, len(np.unique(where)), bootstrap.basis(where), int(compared.sum()))
-        scores = [Score(None, k=0, n=n)] * len(values)
-        for g in np.flatnonzero(~full):
-            own = applies & known[g]
-            if own.any():
-                (scores[g],) = self._scores(column, values[[g]][:, own], self.dataset[own], n, compared[[g]])
-        if full.any():
-            same_cells = self._scores(column, values[full][:, applies], where, n, compared[full])
-            for g, score in zip(np.flatnonzero(full), same_cells, strict=True):
-                scores[g] = score
-        return column, scores
-
-    def _scores(
-        self, column: Column, values: Floats, dataset: npt.NDArray[np.intp], n: int, compared: Bools
-    ) -> list[Score]:
-        """Score generators that have a value in all of the same cells.
-
-        Args:
-            column: the metric.
-            values: shape ``(generators, cells)``, no NaN.
-            dataset: the dataset of each cell, shape ``(cells,)``.
-            n: number of cells in which the metric applies.
-            compared: which of the generators are compared, shape ``(generators,)``.
-        """
-        grid = bootstrap.by_dataset(values, dataset)
-        basis = bootstrap.basis(dataset)
-        bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(values)
-        marks: list[Mark] = [""] * len(values)
-        if basis:
-            drawn = bootstrap.resample(values, dataset, self.draws, self.seed)
-            bounds = list(zip(*(ends.tolist() for ends in bootstrap.interval(drawn.mean(axis=2))), strict=True))
-            if column.ranked and compared.sum() > 1:
-                losses, drawn_losses = _loss(column.card, grid).mean(axis=1), _loss(column.card, drawn).mean(axis=2)
-                marks = _marks(losses, drawn_losses, compared)
-        aims = column.ranked and column.card.direction == "target"
-        distances = _loss(column.card, grid).mean(axis=1).tolist() if aims else [None] * len(values)
-        return [
-            Score(mean, low, high, basis, values.shape[1], n, distance, mark)
-            for mean, (low, high), distance, mark in zip(
-                grid.mean(axis=1).tolist(), bounds, distances, marks, strict=True
-            )
-        ]
-
     def _row(self, g: int, scores: dict[str, Score]) -> Row:
         kind: Kind = "complete" if self.complete[g] else "incomplete" if self.rival[g] else "reference"
         k, partial = (int(grid[g, self.counted].sum()) for grid in (self.done, self.partial))
@@ -254,26 +204,3 @@ class _Builder:
             repeats, asked = int(here.sum()), record.rows_requested
             tables.append(DatasetTable(str(label), record.dataset, asked, repeats, outcomes, means, known))
         return tuple(tables)
-
-
-def _loss(card: MetricCard, values: Floats) -> Floats:
-    """What is to be small: by direction, per dataset, so that errors of opposite sign do not cancel."""
-    if card.direction == "target":
-        assert card.ideal is not None
-        return np.abs(values - card.ideal)
-    return values if card.direction == "min" else -values
-
-
-def _marks(losses: Floats, drawn: Floats, compared: Bools) -> list[Mark]:
-    """Mark the best of the compared generators and those that cannot be told from it.
-
-    Args:
-        losses: shape ``(generators,)``.
-        drawn: bootstrap losses, shape ``(generators, draws)``.
-        compared: shape ``(generators,)``.
-    """
-    best = int(np.argmin(np.where(compared, losses, np.inf)))
-    tied = bootstrap.tied_with(best, drawn)
-    # Equal values may differ in the last bits, by the order of summation.
-    equal = np.isclose(losses, losses[best], rtol=1e-12, atol=1e-15)
-    return [("best" if e else "tied" if t else "") if c else "" for e, t, c in zip(equal, tied, compared, strict=True)]

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ..results.record import DatasetFacts, GeneratorFacts, MetricCard
 from .cited import CitedTable
+from .rank import Friedman
 
 Mark = Literal["", "best", "tied"]
 Kind = Literal["complete", "incomplete", "reference"]
@@ -191,6 +192,51 @@ class Failure:
     count: int
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a generator stands among those that it is compared with, over datasets.
+
+    Attributes:
+        mean_rank: 1 is best.
+        win_rate: share of its comparisons with the others, dataset by dataset, that it wins.
+        elo, elo_low, elo_high: its strength in points around 1,000, with a 95 % interval where there is one.
+        improvability: share of its distance from the ceiling that it would save, were it the best on every dataset.
+        group: number of its rank group, from 1.
+    """
+
+    mean_rank: float
+    win_rate: float
+    elo: float
+    elo_low: float | None
+    elo_high: float | None
+    improvability: float
+    group: int
+
+
+@dataclass(frozen=True)
+class FamilyScores:
+    """All ranked metrics of a family as one score, or what generators cost.
+
+    Attributes:
+        column: the score as a column of the board.
+        aspects: names of its metrics, by the aspect that they belong to.
+        floor, ceiling: what 0 and 1 stand for; empty where the score is no place between them.
+        scores: by generator label.
+        standings: by generator label, of those that are compared, the best mean rank first.
+        pairwise: by two of these labels, the p value of their difference over datasets, corrected for all pairs.
+        friedman: whether any of them differs from the others; ``None`` where there are too few.
+    """
+
+    column: Column
+    aspects: dict[str, tuple[str, ...]]
+    floor: str
+    ceiling: str
+    scores: dict[str, Score]
+    standings: dict[str, Standing]
+    pairwise: dict[tuple[str, str], float]
+    friedman: Friedman | None
+
+
 LEADING_FAMILIES = ("fidelity", "utility", "privacy", "cost")
 
 
@@ -205,6 +251,7 @@ class Section:
         uncounted: cells tried, but by too few competitors or finished by none.
         counted_datasets: datasets with a cell that counts.
         columns, rows, datasets: the tables.
+        families: what the columns come to, family by family.
         failures: cells without a table.
         holes: values missing from cells that have a table, or ruled out by their metric's card.
         contamination: what every language model knows of every table that a generator asked it for.
@@ -221,6 +268,7 @@ class Section:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     datasets: tuple[DatasetTable, ...]
+    families: tuple[FamilyScores, ...]
     failures: tuple[Failure, ...]
     holes: tuple[Failure, ...]
     contamination: tuple[Contamination, ...]
@@ -231,16 +279,22 @@ class Section:
         """The rows of one kind, in order."""
         return [row for row in self.rows if row.kind == kind]
 
-    def leading(self) -> list[Column]:
-        """The columns of a short table: of each of its families the first that is ranked.
+    def headlines(self) -> list[tuple[Column, dict[str, Score]]]:
+        """The columns of a short table, with their scores by generator label: of the families, and the cost.
 
-        Of cost, all that are seconds: one generator takes its time to fit, another to sample.
+        Where no family has a score: of each family the first metric that is ranked, and of cost all that are seconds.
         """
+        if any(family.floor for family in self.families):
+            return [(family.column, family.scores) for family in self.families]
         leading: list[Column] = []
-        for family in LEADING_FAMILIES:
-            ranked = [c for c in self.columns if c.ranked and c.card.family == family]
-            leading += [c for c in ranked if c is ranked[0] or (family == "cost" and c.card.unit == "s")]
-        return leading
+        for name in LEADING_FAMILIES:
+            ranked = [c for c in self.columns if c.ranked and c.card.family == name]
+            leading += [c for c in ranked if c is ranked[0] or (name == "cost" and c.card.unit == "s")]
+        return [(column, self.scores(column)) for column in leading]
+
+    def scores(self, column: Column) -> dict[str, Score]:
+        """The scores of all rows on one metric, by generator label."""
+        return {row.label: row.scores[column.card.name] for row in self.rows}
 
 
 @dataclass(frozen=True)

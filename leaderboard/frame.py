@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 300
 COLUMNS = [
     *("id", "section", "dataset", "sharing", "generator", "model", "access", "split_seed", "seed"),
-    *("cell_status", "phase", "message"),
+    *("rows", "cell_status", "phase", "message"),
     *("metric", "version", "variant", "value", "status", "reason", "card", "measurement"),
 ]
 
@@ -33,9 +33,10 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
     Returns:
         Columns ``id``, ``section`` (canonical JSON of track and protocol), ``dataset`` (label),
         ``sharing``, ``generator`` (label), ``model`` (label of its language model, or empty),
-        ``access``, ``split_seed``, ``seed``, ``cell_status``, ``phase``, ``message``, and of the
-        measurement ``metric``, ``version``, ``variant``, ``value`` (NaN unless usable), ``status``,
-        ``reason``, ``card``, ``measurement`` (itself, with its interval and breakdown).
+        ``access``, ``split_seed``, ``seed``, ``rows`` (of the synthetic table, or as many as were
+        asked for), ``cell_status``, ``phase``, ``message``, and of the measurement ``metric``,
+        ``version``, ``variant``, ``value`` (NaN unless usable), ``status``, ``reason``, ``card``,
+        ``measurement`` (itself, with its interval and breakdown).
     """
     kept = one_per_cell(records)
     generators, datasets, models = generator_labels(kept), dataset_labels(kept), language_models(kept)
@@ -47,6 +48,7 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
         cell = (
             *(record.id, section_key(record), datasets[record.dataset.fingerprint], record.dataset.sharing),
             *(generators[key], named.get(key, ""), record.generator.access, *repeat(record)),
+            record.artifact.rows if record.artifact else record.rows_requested,
             *(str(record.status), str(record.phase), plain(record.message, MAX_MESSAGE)),
         )
         for m in record.measurements:

@@ -27,7 +27,7 @@ def render(board: Board) -> str:
 def render_summary(board: Board) -> str:
     """Render one table per protocol, with the leading metric of each family."""
     sections = [
-        "\n".join([*_opening(section, board.draws), *_table(section, section.leading()), ""])
+        "\n".join([*_opening(section, board.draws), *_table(section, section.headlines()), ""])
         for section in board.sections
     ]
     memory = (
@@ -46,7 +46,7 @@ def _render(board: Board, parts: list[str]) -> str:
 def _section(section: Section, draws: int) -> str:
     lines = _opening(section, draws)
     for family in dict.fromkeys(column.card.family for column in section.columns):
-        columns = [column for column in section.columns if column.card.family == family]
+        columns = [(c, section.scores(c)) for c in section.columns if c.card.family == family]
         lines += [f"**{family.capitalize()}**", "", *_table(section, columns), ""]
     if section.contamination:
         rule = _escape(f"{text.MEMORY_RULE} {text.MEMORY_CAVEAT}")
@@ -85,17 +85,20 @@ def _cited(table: CitedTable) -> str:
     return "\n".join(lines)
 
 
-def _table(section: Section, columns: list[Column]) -> list[str]:
+def _table(section: Section, columns: list[tuple[Column, dict[str, Score]]]) -> list[str]:
     facts = ["Generator", "May see", "Coverage", *["Memorised"] * bool(section.contamination)]
-    rows = [_row(row, columns, memory=bool(section.contamination)) for row in section.rows]
-    heads = [*facts, *(_escape(text.heading(c)) for c in columns)]
+    rows = [
+        _row(row, [scores[row.label] for _, scores in columns], memory=bool(section.contamination))
+        for row in section.rows
+    ]
+    heads = [*facts, *(_escape(text.heading(c)) for c, _ in columns)]
     return [_line(heads), _line(["---"] * len(facts) + ["---:"] * len(columns)), *rows]
 
 
-def _row(row: Row, columns: list[Column], *, memory: bool) -> str:
+def _row(row: Row, scores: list[Score], *, memory: bool) -> str:
     label = _escape(row.label)
     name = {"complete": label, "reference": f"*{label}*", "incomplete": f"{label} (incomplete)"}[row.kind]
-    cells = [_score(row.scores[c.card.name], row) for c in columns]
+    cells = [_score(score, row) for score in scores]
     memorised = [text.memory(row.memory) if row.memory else text.NONE] * memory
     return _line([name, _escape(may_see(row.facts)), f"{row.k}/{row.n}", *memorised, *cells])
 

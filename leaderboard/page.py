@@ -20,6 +20,8 @@ from .contamination import counted
 from .naming import may_see, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .board import Board, Column, Score, Section
 
 KINDS = {
@@ -32,7 +34,13 @@ KINDS = {
 def render(board: Board) -> str:
     """Render a board as one HTML document."""
     return document(
-        "index.html.j2", board=board, may_see=may_see, kinds=KINDS, families=families, bar=bar, counted=counted
+        "index.html.j2",
+        board=board,
+        may_see=may_see,
+        kinds=KINDS,
+        families=families,
+        bar=bar,
+        counted=counted,
     )
 
 
@@ -55,19 +63,22 @@ def document(template: str, **context: Any) -> str:
     return environment.get_template(template).render(style=Markup(style), style_hash=digest)
 
 
-def families(section: Section) -> list[tuple[str, int]]:
-    """Families of a section's columns in order, with the number of columns of each."""
-    names = [column.card.family for column in section.columns]
-    return [(name, names.count(name)) for name in dict.fromkeys(names)]
+def families(section: Section) -> dict[str, list[Column]]:
+    """A section's columns by family, in order."""
+    names = dict.fromkeys(column.card.family for column in section.columns)
+    return {name: [column for column in section.columns if column.card.family == name] for name in names}
 
 
-def bar(column: Column, score: Score, section: Section) -> tuple[int, int, int] | None:
-    """Where to draw a score between the column's least and largest value, in percent.
+def bar(score: Score, scores: Iterable[Score]) -> tuple[int, int, int] | None:
+    """Where to draw a score between the least and the largest value of its column, in percent.
+
+    Args:
+        score: to draw.
+        scores: of the column.
 
     Returns:
         Left end and width of the interval, and the place of the mean; ``None`` without a value or a range.
     """
-    scores = [row.scores[column.card.name] for row in section.rows]
     known = [v for s in scores for v in (s.mean, s.low, s.high) if v is not None]
     if score.mean is None or min(known) == max(known):
         return None

@@ -50,11 +50,11 @@ def _memorised(section: Section) -> list[str]:
 
 
 def _table(section: Section) -> Table:
-    columns = section.leading()
+    columns = section.headlines()
     title = f"Protocol {plain(section.name)}" if section.name else "Results"
     table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left")
     table.add_column("generator\nmay see, cells", min_width=LABEL, no_wrap=True)
-    for column in columns:
+    for column, _ in columns:
         heading = plain(text.heading(column))
         # A number that is cut off is worse than none: what gets narrow is folded.
         table.add_column(Text(heading.replace(" ", "\n", 1)), justify="right", min_width=NUMBER, overflow="fold")
@@ -63,7 +63,7 @@ def _table(section: Section) -> Table:
             name, _, model = row.label.partition(BY_MODEL)
             below = "\n".join(filter(None, [fill(model, LABEL), f"{plain(row.facts.access)}, {row.k}/{row.n}"]))
             label = Text(fill(name, LABEL)).append(f"\n{below}", style="dim")
-            scores = (_score(row.scores[c.card.name], row, interval=c.card.family != "cost") for c in columns)
+            scores = (_score(s[row.label], row, interval=c.card.family != "cost") for c, s in columns)
             table.add_row(label, *scores, style=STYLES[kind])
         table.add_section()
     return table

@@ -9,12 +9,13 @@ from .naming import plain
 
 if TYPE_CHECKING:
     from ..results.record import Measurement
-    from .board import Board, Column, Memory, MemoryTest, Row, Score, Section
+    from .board import Board, Column, FamilyScores, Memory, MemoryTest, Row, Score, Section
 
 NONE = "–"
 # The least number of datasets at which agreement in sign on all of them is significant at 5 %, two-sided: 2 / 2**6.
 FEW_DATASETS = 6
 FIRST_REASONS = 3
+ROUNDING = 1e-12
 
 MEMORY = {True: "memorised", False: "no sign of memory", None: "memory not tested"}
 MEMORY_RULE = (
@@ -41,10 +42,12 @@ SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([mb])(?![A-Za-z0-9])", re.I
 def number(value: float | None) -> str:
     """Three decimals up to ten, three digits above, one digit of what would read as zero; a dash for none.
 
-    From a billion on, three digits and a power of ten.
+    From a billion on, three digits and a power of ten. What is left of a sum that comes to nothing is zero.
     """
     if value is None:
         return NONE
+    if abs(value) < ROUNDING:
+        return "0.000"
     if 0 < abs(value) < 0.0005:
         return f"{value:.1g}".replace("-", "−")
     if abs(value) >= 1e9:
@@ -75,6 +78,33 @@ def direction(column: Column) -> str:
     """The direction in words."""
     compared = column.card.ranked and column.ranked
     return column.card.better if compared else "shown for reference, not compared"
+
+
+def family(scores: FamilyScores) -> str:
+    """What a family's score is made of."""
+    if not scores.floor:
+        return scores.column.card.definition
+    aspects = "; ".join(f"{a} ({', '.join(names)})" for a, names in scores.aspects.items())
+    return (
+        f"0 is {scores.floor}, 1 is {scores.ceiling}, of the same dataset. "
+        f"The mean of {plural(len(scores.aspects), 'aspect')}, each the mean of its metrics: {aspects}."
+    )
+
+
+def friedman(scores: FamilyScores) -> str:
+    """Whether the generators of a family's score differ at all, and from which difference of mean ranks on."""
+    tested = scores.friedman
+    if tested is None:
+        return f"{plural(len(scores.standings), 'generator')}: too few for Friedman's test"
+    return (
+        f"Friedman's test: p {number(tested.p)}; critical difference of mean ranks {number(tested.critical_difference)}"
+    )
+
+
+def ordinal(place: int) -> str:
+    """1st, 2nd, 3rd, 4th."""
+    ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{ending}"
 
 
 def basis(section: Section, draws: int) -> str:

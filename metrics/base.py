@@ -233,6 +233,7 @@ class Metric:
 def metric(
     *,
     family: Family,
+    aspect: str = "",
     direction: Direction,
     definition: str,
     ideal: float | None = None,
@@ -254,6 +255,7 @@ def metric(
         card = MetricCard(
             name=function.__name__,
             family=family,
+            aspect=aspect,
             direction=direction,
             ideal=ideal,
             lower=lower,

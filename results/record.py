@@ -62,6 +62,7 @@ class MetricCard(Frozen):
     Attributes:
         name: the key, also the column of the board.
         family: the question it answers.
+        aspect: the part of that question; the score of a family weighs its aspects alike, and in each its metrics.
         direction: ``max`` or ``min`` is better, or ``target``: the nearer to ``ideal`` the better.
         ideal: the value of a perfect generator.
         lower, upper: the bounds of the value; ``None`` where unbounded.
@@ -76,6 +77,7 @@ class MetricCard(Frozen):
 
     name: str
     family: Family
+    aspect: str = ""
     direction: Direction
     ideal: float | None = None
     lower: float | None = None

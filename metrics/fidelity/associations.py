@@ -18,6 +18,7 @@ UNDEFINED = "a column of the test rows is constant, infinite or has as many labe
 
 @metric(
     family="fidelity",
+    aspect="associations",
     direction="min",
     ideal=0.0,
     lower=0.0,

@@ -28,6 +28,7 @@ DENSE_CELLS = 1_000_000  # joint tables with more cells are counted by their occ
 
 @best_at_one(
     family="fidelity",
+    aspect="associations",
     definition="Mean over pairs of numeric columns of 1 - half the absolute difference between the correlation "
     "(variants 'pearson' and 'spearman', rows with both values known) in synthetic and in test rows.",
     citation=f"{SDMETRICS}: CorrelationSimilarity",
@@ -50,6 +51,7 @@ def correlation_similarity(evaluation: Evaluation) -> list[Value]:
 
 @best_at_one(
     family="fidelity",
+    aspect="associations",
     definition="Mean over pairs of categorical columns of 1 - the total variation distance between the joint tables "
     "of synthetic and of test rows, where missing is a label of its own.",
     citation=f"{SDMETRICS}: ContingencySimilarity",
@@ -64,6 +66,7 @@ def contingency_similarity(evaluation: Evaluation) -> Value:
 
 @best_at_one(
     family="fidelity",
+    aspect="associations",
     definition="Mean similarity of all pairs of columns that are related in the test rows (absolute Pearson "
     "correlation above 0.5, or Cramer's V above 0.3; variant 'all_pairs': of every pair): correlation similarity of "
     "two numeric columns, contingency similarity of any other two, a numeric one cut into 10 equal bins of its own "

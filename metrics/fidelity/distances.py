@@ -16,6 +16,7 @@ BINS = 10  # between the deciles of the test values
 
 @metric(
     family="fidelity",
+    aspect="marginals",
     direction="min",
     ideal=0.0,
     lower=0.0,
@@ -35,6 +36,7 @@ def wasserstein(evaluation: Evaluation) -> Value:
 
 @best_at_zero(
     family="fidelity",
+    aspect="marginals",
     definition="Mean over columns of the Jensen-Shannon distance (the root of the divergence to base 2) between "
     "synthetic and test rows: of the label shares, or of the shares in the ten bins between the deciles of the test "
     "values, where the outer bins are open and a value that is several deciles at once has a bin of its own; missing "

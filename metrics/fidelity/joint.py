@@ -31,6 +31,7 @@ EMBEDDING = "in the space of standardised numbers and one-hot labels fitted on t
 
 @best_at_one(
     family="fidelity",
+    aspect="joint",
     definition="1 - (2 AUC - 1), and 1 for an AUC below one half, where the AUC is the mean over three folds with "
     "which a classifier tells unseen synthetic from unseen test rows: logistic regression (variant 'logistic') and "
     f"gradient-boosted trees (variant 'trees'); {SIZES}.",
@@ -63,6 +64,7 @@ def detection(evaluation: Evaluation) -> list[Value]:
 
 @best_at_one(
     family="fidelity",
+    aspect="joint",
     definition="1 - twice the mean over alpha of the difference between alpha and the share of synthetic rows within "
     f"the ball about the test rows' centre that holds a share alpha of test rows, {EMBEDDING}; {SIZES}.",
     citation=ALAA,
@@ -74,6 +76,7 @@ def alpha_precision(evaluation: Evaluation) -> Value:
 
 @best_at_one(
     family="fidelity",
+    aspect="joint",
     definition="1 - twice the mean over beta of the difference between beta and the share of test rows that have, not "
     "further than the nearest other test row, a nearest synthetic row among the innermost share beta of such rows, "
     f"{EMBEDDING}; {SIZES}. Of other rows of the same patients about one half is covered, which gives about 0.5; only "

@@ -19,6 +19,7 @@ UNSEEN_COUNT = 1e-6
 
 @best_at_one(
     family="fidelity",
+    aspect="marginals",
     definition="Mean over numeric columns of 1 - the two-sample Kolmogorov-Smirnov statistic between synthetic and "
     "test values, missing values left out.",
     citation=f"{SDMETRICS}: KSComplement",
@@ -32,6 +33,7 @@ def ks_complement(evaluation: Evaluation) -> Value:
 
 @best_at_one(
     family="fidelity",
+    aspect="marginals",
     definition="Mean over categorical columns of 1 - half the sum of absolute differences between the label shares of "
     "synthetic and test rows, missing values left out.",
     citation=f"{SDMETRICS}: TVComplement",
@@ -45,6 +47,7 @@ def tv_complement(evaluation: Evaluation) -> Value:
 
 @best_at_one(
     family="fidelity",
+    aspect="marginals",
     definition="Mean over all columns of ks_complement for numeric and tv_complement for categorical ones.",
     citation=f"{SDMETRICS}: QualityReport, Column Shapes",
 )
@@ -55,6 +58,7 @@ def column_shapes(evaluation: Evaluation) -> Value:
 
 @best_at_one(
     family="fidelity",
+    aspect="marginals",
     definition="1 - the mean absolute difference between synthetic and test rows of the columns' missing rates "
     "(variant 'rate'), and 1 - half that of the correlations between missing indicators that vary in the test rows "
     "(variant 'correlation'; an indicator that is constant in the synthetic rows correlates with nothing).",

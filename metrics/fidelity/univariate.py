@@ -24,6 +24,7 @@ BARR = "Barr, Quan, Guo and Sezgin 2025, Frontiers in Artificial Intelligence 8:
 
 @best_at_one(
     family="fidelity",
+    aspect="marginals",
     definition="Share of parameters whose 95 % confidence intervals from synthetic and from test rows overlap: the "
     "mean of every numeric column (t interval) and the proportion of every label of the test rows (Wilson interval; "
     "of two labels the second), missing values left out; intervals shrink as rows grow in number, so that a larger "
@@ -38,6 +39,7 @@ def mean_ci_overlap(evaluation: Evaluation) -> Value:
 
 @best_at_one(
     family="fidelity",
+    aspect="marginals",
     definition="Share of parameters that do not differ significantly (p of 0.05 or above) between synthetic and test "
     "rows: the mean of every numeric column (Welch's t test) and the proportion of every label of the test rows "
     "(two-proportion z test; of two labels the second), missing values left out, with p as it is (variant 'raw') and "

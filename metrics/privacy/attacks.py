@@ -44,6 +44,7 @@ RISK = (
 
 @best_at_zero(
     family="privacy",
+    aspect="attacks",
     definition="Risk that a query which finds one row alone among the synthetic rows (up to 100,000 of them) finds one "
     "row alone among the train rows: of one unique or extreme value (variant 'univariate') or of three columns of a "
     f"random synthetic row (variant 'multivariate'); {RISK}.",
@@ -63,6 +64,7 @@ def singling_out(evaluation: Evaluation) -> list[Value]:
 
 @best_at_zero(
     family="privacy",
+    aspect="attacks",
     definition="Risk that an attacker who holds one half of the columns of a train row here and the other half there "
     "links the two, because they have the same nearest synthetic row (Gower distance, ties broken at random; the "
     f"columns are dealt alternately, numeric ones by name, then categorical ones by name); {RISK}.",
@@ -83,6 +85,7 @@ def linkability(evaluation: Evaluation) -> Value:
 
 @best_at_zero(
     family="privacy",
+    aspect="attacks",
     definition="Risk that an attacker who knows all other columns of a train row infers a secret one from the nearest "
     "synthetic row (Gower distance, ties broken at random): a label exactly, a number within 5 % of the guess; mean "
     "success over the sensitive columns and the target, or over all columns where none is declared, and the risk of "

@@ -18,6 +18,7 @@ QUERIES: tuple[tuple[Part, str], ...] = (("synthetic", "train"), ("control", "co
 
 @best_at_zero(
     family="privacy",
+    aspect="copies",
     definition="Share of synthetic rows that equal a train row in every value, missing included (variant 'train'); "
     "beside it the share of control rows that do, which is what chance gives (variant 'control'), and the share of "
     "synthetic rows that repeat another synthetic row (variant 'within', 1 - distinct rows / rows).",
@@ -34,6 +35,7 @@ def duplicates(evaluation: Evaluation) -> list[Value]:
 
 @best_at_zero(
     family="privacy",
+    aspect="copies",
     definition="Share of synthetic rows for which a train row has the same labels, the same values missing and every "
     "number within 1 % of the synthetic one (variant 'train'), and the same share of control rows, which is what "
     "chance gives (variant 'control').",
@@ -48,6 +50,7 @@ def near_duplicates(evaluation: Evaluation) -> list[Value]:
 
 @best_at_zero(
     family="privacy",
+    aspect="copies",
     definition="Share of synthetic rows that copy one of the train rows shown to the generator as examples: the same "
     "labels, the same values missing and every number within 1 % of the synthetic one (variant 'shown'), or equal in "
     "every value (variant 'exact'); beside them the share that copies one of as many control rows, which is what "

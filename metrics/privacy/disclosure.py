@@ -21,6 +21,7 @@ VARIANTS = {side: f"{side}_attribution" for side in SIDES}
 
 @best_at_zero(
     family="privacy",
+    aspect="disclosure",
     definition="Correct attribution probability: of the synthetic rows with the keys of a real row, the share that has "
     "its sensitive labels; mean over the train rows whose keys occur (variant 'train_attribution'), over such control "
     "rows, which is what chance gives ('control_attribution'), and the excess of the one over the other, (train - "

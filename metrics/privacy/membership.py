@@ -20,6 +20,7 @@ DIGITS = 9  # of a score: what differs by less differs by rounding alone
 
 @metric(
     family="privacy",
+    aspect="attacks",
     direction="target",
     ideal=0.5,
     lower=0.0,

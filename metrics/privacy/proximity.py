@@ -20,6 +20,7 @@ PLATZER = "Platzer and Reutterer 2021, Frontiers in Big Data 4:679939; distance:
 
 @best_at_one(
     family="privacy",
+    aspect="proximity",
     definition="Gower distance from synthetic rows to their closest record, 5th percentile and median: among the train "
     "rows (variants 'train_p05' and 'train_median'), and among as many control rows, which is what chance gives "
     "(variants 'control_p05' and 'control_median'): synthetic rows that come nearer to train than to control rows are "
@@ -43,6 +44,7 @@ def dcr(evaluation: Evaluation) -> list[Value]:
 
 @metric(
     family="privacy",
+    aspect="proximity",
     direction="target",
     ideal=0.5,
     lower=0.0,
@@ -69,6 +71,7 @@ def dcr_share(evaluation: Evaluation) -> Value:
 
 @best_at_one(
     family="privacy",
+    aspect="proximity",
     definition="5th percentile of the nearest-neighbour distance ratio: distance to the nearest train row over that to "
     "the second nearest, 1 where both are 0; of synthetic rows (variant 'train'), and of control rows, which is what "
     "chance gives (variant 'control'). A low ratio singles out one patient.",

@@ -31,6 +31,7 @@ Term = tuple[str, Callable[["pd.DataFrame"], np.ndarray]]
 
 @metric(
     family="utility",
+    aspect="agreement",
     direction="max",
     ideal=1.0,
     lower=-1.0,
@@ -50,6 +51,7 @@ def importance_agreement(evaluation: Evaluation) -> list[Value]:
 
 @best_at_one(
     family="utility",
+    aspect="agreement",
     definition="Logistic regression of a binary target on all features, fitted to the synthetic and to the test rows: "
     "share of log-odds whose 95 % confidence intervals overlap ('overlap') and that have the same sign ('sign'); "
     "numbers are centred and scaled, their gaps set to the median and marked, all by the test rows, labels and gaps "

@@ -12,6 +12,7 @@ from .scores import Score, auroc, f1
 
 @metric(
     family="utility",
+    aspect="augmentation",
     direction="max",
     ideal=1.0,
     lower=-1.0,
@@ -28,6 +29,7 @@ def tatr_f1(evaluation: Evaluation) -> list[Value]:
 
 @metric(
     family="utility",
+    aspect="augmentation",
     direction="max",
     ideal=1.0,
     lower=-1.0,

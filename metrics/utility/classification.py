@@ -14,6 +14,7 @@ CAP = f"of larger tables {MOST_ROWS:,} rows are drawn"
 
 @best_at_one(
     family="utility",
+    aspect="prediction",
     definition="F1 score on the test rows of models trained on the synthetic rows: of the positive class, or the mean "
     f"over the classes of the test rows if there are more than two; {LEARNER_NAMES}.",
     citation=ESTEBAN,
@@ -26,6 +27,7 @@ def tstr_f1(evaluation: Evaluation) -> list[Value]:
 
 @best_at_one(
     family="utility",
+    aspect="prediction",
     definition="Area under the ROC curve on the test rows of models trained on the synthetic rows: binary, or the mean "
     f"of one class against the rest if there are more than two; {LEARNER_NAMES}.",
     citation=ESTEBAN,
@@ -38,6 +40,7 @@ def tstr_auroc(evaluation: Evaluation) -> list[Value]:
 
 @best_at_one(
     family="utility",
+    aspect="prediction",
     definition="Average precision on the test rows of models trained on the synthetic rows: of the positive class, or "
     f"the mean of one class against the rest if there are more than two; {LEARNER_NAMES}; {CAP}.",
     citation=f"{ESTEBAN}; average precision: Davis and Goadrich 2006, ICML",
@@ -50,6 +53,7 @@ def tstr_auprc(evaluation: Evaluation) -> list[Value]:
 
 @metric(
     family="utility",
+    aspect="prediction",
     direction="min",
     ideal=0.0,
     lower=0.0,
@@ -67,6 +71,7 @@ def tstr_brier(evaluation: Evaluation) -> list[Value]:
 
 @metric(
     family="utility",
+    aspect="prediction",
     direction="max",
     ideal=1.0,
     upper=1.0,
@@ -82,6 +87,7 @@ def tstr_r2(evaluation: Evaluation) -> list[Value]:
 
 @metric(
     family="utility",
+    aspect="prediction",
     direction="target",
     ideal=1.0,
     lower=0.0,
@@ -97,6 +103,7 @@ def tstr_ratio(evaluation: Evaluation) -> list[Value]:
 
 @best_at_one(
     family="utility",
+    aspect="prediction",
     definition="F1 score on the synthetic rows of models trained on the train rows, which is low if the synthetic rows "
     "do not keep what the label means; a generator without variety can exceed trtr_f1; "
     f"{LEARNER_NAMES}; {CAP}.",
@@ -110,6 +117,7 @@ def trts_f1(evaluation: Evaluation) -> list[Value]:
 
 @best_at_one(
     family="utility",
+    aspect="prediction",
     definition="Area under the ROC curve on the synthetic rows of models trained on the train rows, which is low if "
     "the synthetic rows do not keep what the label means; a generator without variety can exceed trtr_auroc; "
     f"{LEARNER_NAMES}; {CAP}.",

@@ -36,6 +36,7 @@ class Subgroup:
 
 @best_at_zero(
     family="utility",
+    aspect="fairness",
     definition="Score of the best minus that of the worst subgroup that the sensitive columns of the schema card name, "
     "one subgroup a label, and two a number, up to the median of the train rows and above: mean of column_shapes over "
     "the other columns ('column_shapes') and tstr_auroc on the subgroup's test rows, mean over the learners "

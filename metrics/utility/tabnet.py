@@ -26,6 +26,7 @@ BATCH = 1024
 
 @best_at_one(
     family="utility",
+    aspect="prediction",
     definition="Scores on the test rows of a TabNet trained on the synthetic rows: 'f1', 'auroc' and 'auprc', as in "
     "tstr_f1, tstr_auroc and tstr_auprc; the breakdown gives the score of one trained on the train rows, and of "
     f"tables larger than {MOST_ROWS:,} rows as many are drawn.",
@@ -39,6 +40,7 @@ def tstr_tabnet(evaluation: Evaluation) -> list[Value]:
 
 @metric(
     family="utility",
+    aspect="prediction",
     direction="min",
     ideal=0.0,
     lower=0.0,

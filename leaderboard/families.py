@@ -1,0 +1,170 @@
+"""What the metrics of a family come to, and where each generator stands by it. Families are never merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..results.record import Family, MetricCard
+from . import bootstrap, rank
+from .board import Column, FamilyScores, Mark, Standing
+from .naming import is_reference
+from .normalise import combined, scaled
+from .scoring import Cells, loss
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Bools = npt.NDArray[np.bool_]
+
+ELO_DRAWS = 200
+IDEAL = "the ideal value"
+REAL = "real"
+# The reference rows between which metrics are scaled. Privacy is measured against control rows, and those are what the
+# reference "real" hands out: its values say nothing, and the ceiling is the ideal value of each metric's card.
+SCALES: dict[Family, tuple[str, str]] = {
+    "fidelity": ("uniform", REAL),
+    "utility": ("uniform", REAL),
+    "privacy": ("copy", IDEAL),
+}
+
+
+def family_scores(
+    cells: Cells, columns: Sequence[Column], values: Mapping[str, Floats], rows: Floats
+) -> list[FamilyScores]:
+    """The scores of all families that have one, and the cost.
+
+    Args:
+        cells: of the section.
+        columns: its metrics.
+        values: by metric, shape ``(generators, cells)``, NaN where there is none.
+        rows: number of synthetic rows, shape ``(generators, cells)``.
+    """
+    found = [_family(cells, family, columns, values) for family in SCALES]
+    return [scores for scores in (*found, _cost(cells, values, rows)) if scores is not None]
+
+
+def _family(
+    cells: Cells, family: Family, columns: Sequence[Column], values: Mapping[str, Floats]
+) -> FamilyScores | None:
+    """All ranked metrics of a family as one score; ``None`` without a metric that has a scale."""
+    floor, ceiling = SCALES[family]
+    found: list[tuple[MetricCard, Floats, Bools]] = []
+    for card in (c.card for c in columns if c.ranked and c.card.family == family):
+        score = _scaled(cells, card, values[card.name])
+        scale: Bools = np.any(~np.isnan(score), axis=0)
+        if scale[cells.counted].any():
+            found.append((card, score, scale))
+    if not found:
+        return None
+    names = [card.aspect or card.name for card, _, _ in found]
+    grid = combined([score for _, score, _ in found], [scale for _, _, scale in found], names)
+    if ceiling == IDEAL:
+        grid[_references(cells, REAL)] = np.nan
+    whole = MetricCard(name=family, family=family, direction="max", ideal=1.0, definition=f"{family} score")
+    column, by_row = cells.score(whole, "", grid)
+    labels = [cells.generators[g] for g, s in enumerate(by_row) if cells.complete[g] and 0 < s.n == s.k]
+    standings, pairwise, friedman = _standings(cells, labels, grid)
+    marks = _marks(standings)
+    return FamilyScores(
+        column,
+        {a: tuple(c.name for (c, _, _), name in zip(found, names, strict=True) if name == a) for a in names},
+        floor,
+        ceiling,
+        {label: replace(s, mark=marks.get(label, "")) for label, s in zip(cells.generators, by_row, strict=True)},
+        standings,
+        pairwise,
+        friedman,
+    )
+
+
+def _marks(standings: Mapping[str, Standing]) -> dict[str, Mark]:
+    """Best is who has the best mean rank, tied are the others of the first rank group."""
+    best = min((s.mean_rank for s in standings.values()), default=0.0)
+    return {g: "best" if s.mean_rank == best else "tied" for g, s in standings.items() if s.group == 1}
+
+
+def _scaled(cells: Cells, card: MetricCard, values: Floats) -> Floats:
+    """A metric between its floor and its ceiling; see :func:`synthward.leaderboard.normalise.scaled`."""
+    floor, ceiling = SCALES[card.family]
+    losses = loss(card, values)
+    ideal = np.full(losses.shape[1], float(loss(card, np.array(card.ideal or 0.0))))
+    extent = None if card.lower is None or card.upper is None else card.upper - card.lower
+    above = ideal if ceiling == IDEAL else _reference(cells, ceiling, losses)
+    return scaled(losses, _reference(cells, floor, losses), above, cells.dataset, extent)
+
+
+def _reference(cells: Cells, name: str, losses: Floats) -> Floats:
+    """The losses of a reference row, NaN if there is none."""
+    found = _references(cells, name)
+    return losses[found[0]] if found else np.full(losses.shape[1], np.nan)
+
+
+def _references(cells: Cells, name: str) -> list[int]:
+    """Numbers of the reference rows of a name."""
+    return [g for g, facts in enumerate(cells.facts) if is_reference(facts) and facts.name == name]
+
+
+def _cost(cells: Cells, values: Mapping[str, Floats], rows: Floats) -> FamilyScores | None:
+    """Processor seconds per 1,000 rows; ``None`` where they were not measured."""
+    if not {"fit_seconds", "sample_seconds"} <= set(values):
+        return None
+    card = MetricCard(
+        name="cost",
+        family="cost",
+        direction="min",
+        ideal=0.0,
+        lower=0.0,
+        unit="s per 1,000 rows",
+        definition="Processor seconds of fitting and sampling for each 1,000 synthetic rows.",
+        ranked=False,
+    )
+    seconds = values["fit_seconds"] + values["sample_seconds"]
+    column, by_row = cells.score(
+        card, "", np.divide(1000 * seconds, rows, out=np.full(rows.shape, np.nan), where=rows > 0)
+    )
+    return FamilyScores(column, {}, "", "", dict(zip(cells.generators, by_row, strict=True)), {}, {}, None)
+
+
+def _standings(
+    cells: Cells, labels: Sequence[str], grid: Floats
+) -> tuple[dict[str, Standing], dict[tuple[str, str], float], rank.Friedman | None]:
+    """Compare generators over datasets.
+
+    Args:
+        cells: of the section.
+        labels: of those that have a score in every cell where any has one.
+        grid: scores of all, shape ``(generators, cells)``.
+    """
+    if len(labels) < 2:
+        return {}, {}, None
+    values = grid[[cells.generators.index(label) for label in labels]]
+    applies = cells.counted & ~np.isnan(values).any(axis=0)
+    values, dataset = values[:, applies], cells.dataset[applies]
+    losses = 1 - bootstrap.by_dataset(values, dataset)
+    bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(labels)
+    if bootstrap.basis(dataset):
+        drawn = 1 - bootstrap.resample(values, dataset, min(cells.draws, ELO_DRAWS), cells.seed)
+        bounds = list(zip(*(ends.tolist() for ends in bootstrap.interval(rank.elo(drawn))), strict=True))
+    mean_ranks = rank.ranks(losses).mean(axis=1)
+    win_rate, elo, improvability = rank.win_rate(losses), rank.elo(losses), rank.improvability(losses)
+    groups = rank.groups(mean_ranks, rank.differ(losses))
+    standings = {
+        label: Standing(
+            mean_rank=float(mean_ranks[g]),
+            win_rate=float(win_rate[g]),
+            elo=float(elo[g]),
+            elo_low=bounds[g][0],
+            elo_high=bounds[g][1],
+            improvability=float(improvability[g]),
+            group=int(groups[g]),
+        )
+        for label, g in sorted(zip(labels, range(len(labels)), strict=True), key=lambda at: mean_ranks[at[1]])
+    }
+    p = rank.holm(rank.wilcoxon(losses)).tolist()
+    pairwise = {(a, b): p[g][h] for g, a in enumerate(labels) for h, b in enumerate(labels) if g != h}
+    return standings, pairwise, rank.friedman(losses)
