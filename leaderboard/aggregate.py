@@ -107,7 +107,9 @@ class _Builder:
         order = sorted(facts, key=lambda g: (tier_order(facts[g].access), g))
         self.generators, self.facts = order, [facts[g] for g in order]
         self.index = pd.MultiIndex.from_frame(cells[CELL].drop_duplicates().sort_values(CELL))
-        self.dataset: npt.NDArray[np.intp] = pd.factorize(self.index.get_level_values("dataset"))[0]
+        numbers, names = pd.factorize(self.index.get_level_values("dataset"))
+        self.dataset: npt.NDArray[np.intp] = numbers
+        self.datasets = [str(name) for name in names]
         status = self._grid(cells, "cell_status")
         self.tried = status.notna().to_numpy()
         self.done = status.isin(USABLE).to_numpy()
@@ -119,7 +121,16 @@ class _Builder:
         self.memorised = by_generator(self.values, self.contamination)
 
     def section(self) -> Section:
-        cells = Cells(self.generators, self.facts, self.dataset, self.counted, self.complete, self.draws, self.seed)
+        cells = Cells(
+            generators=self.generators,
+            facts=self.facts,
+            datasets=self.datasets,
+            dataset=self.dataset,
+            counted=self.counted,
+            complete=self.complete,
+            draws=self.draws,
+            seed=self.seed,
+        )
         columns, scores = [], []
         values: dict[str, Floats] = {}
         for metric, card, variant in self._headlines():

@@ -222,6 +222,7 @@ class FamilyScores:
         aspects: names of its metrics, by the aspect that they belong to.
         floor, ceiling: what 0 and 1 stand for; empty where the score is no place between them.
         scores: by generator label.
+        by_dataset: by generator label and dataset label, where it has a value.
         standings: by generator label, of those that are compared, the best mean rank first.
         pairwise: by two of these labels, the p value of their difference over datasets, corrected for all pairs.
         friedman: whether any of them differs from the others; ``None`` where there are too few.
@@ -232,6 +233,7 @@ class FamilyScores:
     floor: str
     ceiling: str
     scores: dict[str, Score]
+    by_dataset: dict[str, dict[str, float]]
     standings: dict[str, Standing]
     pairwise: dict[tuple[str, str], float]
     friedman: Friedman | None

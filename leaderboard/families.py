@@ -76,6 +76,7 @@ def _family(
         floor,
         ceiling,
         {label: replace(s, mark=marks.get(label, "")) for label, s in zip(cells.generators, by_row, strict=True)},
+        _by_dataset(cells, grid),
         standings,
         pairwise,
         friedman,
@@ -124,10 +125,24 @@ def _cost(cells: Cells, values: Mapping[str, Floats], rows: Floats) -> FamilySco
         ranked=False,
     )
     seconds = values["fit_seconds"] + values["sample_seconds"]
-    column, by_row = cells.score(
-        card, "", np.divide(1000 * seconds, rows, out=np.full(rows.shape, np.nan), where=rows > 0)
-    )
-    return FamilyScores(column, {}, "", "", dict(zip(cells.generators, by_row, strict=True)), {}, {}, None)
+    grid = np.divide(1000 * seconds, rows, out=np.full(rows.shape, np.nan), where=rows > 0)
+    column, by_row = cells.score(card, "", grid)
+    scores = dict(zip(cells.generators, by_row, strict=True))
+    return FamilyScores(column, {}, "", "", scores, _by_dataset(cells, grid), {}, {}, None)
+
+
+def _by_dataset(cells: Cells, grid: Floats) -> dict[str, dict[str, float]]:
+    """Means over the seeds of each dataset, by generator and dataset label.
+
+    Args:
+        cells: of the section.
+        grid: shape ``(generators, cells)``, NaN where there is no value.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for g, label in enumerate(cells.generators):
+        own = {name: grid[g, cells.dataset == d] for d, name in enumerate(cells.datasets)}
+        found[label] = {name: float(np.nanmean(seeds)) for name, seeds in own.items() if not np.isnan(seeds).all()}
+    return found
 
 
 def _standings(

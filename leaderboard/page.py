@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import text
+from . import charts, text
 from .contamination import counted
 from .naming import may_see, printable
 
@@ -39,6 +39,7 @@ def render(board: Board) -> str:
         may_see=may_see,
         kinds=KINDS,
         families=families,
+        charts=charts,
         bar=bar,
         counted=counted,
     )

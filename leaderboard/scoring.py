@@ -28,6 +28,7 @@ class Cells:
     Attributes:
         generators: labels of all generators.
         facts: of the generators.
+        datasets: labels of all datasets.
         dataset: number of the dataset of each cell, shape ``(cells,)``.
         counted: whether a cell counts, shape ``(cells,)``.
         complete: which generators are competitors with a table in every cell that counts, shape ``(generators,)``.
@@ -36,6 +37,7 @@ class Cells:
 
     generators: Sequence[str]
     facts: Sequence[GeneratorFacts]
+    datasets: Sequence[str]
     dataset: npt.NDArray[np.intp]
     counted: Bools
     complete: Bools
