@@ -9,11 +9,15 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..results.errors import UserError
 
+if TYPE_CHECKING:
+    from ..leaderboard.board import Board
+
 DEFAULT_STORE = "results/runs"
+EXPORT_FORMATS = ("markdown", "latex", "csv", "json", "parquet")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,6 +78,19 @@ def _parser() -> argparse.ArgumentParser:
     add_store(board)
     board.add_argument("--records", type=Path, action="append", help="another folder of records; may be given again")
     board.add_argument("--out", type=Path, default=Path("leaderboard/site"), help="where to write it (%(default)s)")
+
+    exporting = add("export", _export, "print one of the board's tables, for a paper or for another program")
+    exporting.epilog = "example: synthward export --view fidelity --format latex --records results/records"
+    add_store(exporting)
+    exporting.add_argument(
+        "--records", type=Path, action="append", help="another folder of records; may be given again"
+    )
+    exporting.add_argument(
+        "--view", default="scores", help="scores, a family, ranks-FAMILY or dataset-NAME (%(default)s)"
+    )
+    exporting.add_argument("--protocol", default="", metavar="NAME", help="of these cells alone")
+    exporting.add_argument("--format", choices=EXPORT_FORMATS, default="markdown", help="(%(default)s)")
+    exporting.add_argument("--out", type=Path, help="file to write; standard output if not given")
 
     publish = add("publish", _publish, "copy the records of a store, without tables, to a folder that git keeps")
     add_store(publish)
@@ -154,9 +171,43 @@ def _status(options: argparse.Namespace) -> int:
 def _leaderboard(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from ..leaderboard.aggregate import summarise
     from ..leaderboard.build import write
     from ..leaderboard.terminal import terminal_summary
+
+    board, damaged = _board(options)
+    page = write(board, options.out)
+    Console().print(terminal_summary(board))
+    _say_left_out(damaged)
+    print(f"board: {page.resolve()}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from ..leaderboard.export import export
+    from ..results.store import write_atomically
+
+    if options.format == "parquet" and options.out is None:
+        raise UserError("parquet is no text: name a file with --out")
+    if options.out is not None:
+        _refuse_to_write([options.out], [])
+    board, damaged = _board(options)
+    content = export(board, options.view, options.format, options.protocol)
+    if options.out is None:
+        print(content.decode(), end="")
+    else:
+        write_atomically(options.out, content)
+        print(f"written: {options.out}", file=sys.stderr)
+    _say_left_out(damaged)
+    return 0
+
+
+def _board(options: argparse.Namespace) -> tuple[Board, list[UserError]]:
+    """The board of the records that were named, and what is wrong with those that cannot be read.
+
+    Raises:
+        UserError: there is no such folder, or no record that can be shown.
+    """
+    from ..leaderboard.aggregate import summarise
     from ..results.reading import read_records
 
     folders = options.records or [options.store]
@@ -165,12 +216,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
             raise UserError(f"there is no folder {folder}: run `synthward sweep` first, or name one with --records")
     damaged: list[UserError] = []
     records = {r.id: r for folder in folders for r in read_records(folder, damaged.append)}
-    board = summarise(records.values())
-    page = write(board, options.out)
-    Console().print(terminal_summary(board))
-    _say_left_out(damaged)
-    print(f"board: {page.resolve()}")
-    return 0
+    return summarise(records.values()), damaged
 
 
 def _publish(options: argparse.Namespace) -> int:

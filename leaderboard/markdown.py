@@ -6,10 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from . import text
+from .board import Score
 from .naming import may_see, plain
 
 if TYPE_CHECKING:
-    from .board import Board, Column, MemoryTest, Row, Score, Section
+    from collections.abc import Sequence
+
+    from .board import Board, Column, MemoryTest, Row, Section
     from .cited import CitedTable
 
 NOTE = (
@@ -27,19 +30,17 @@ def render(board: Board) -> str:
 def render_summary(board: Board) -> str:
     """Render one table per protocol, with the leading metric of each family."""
     sections = [
-        "\n".join([*_opening(section, board.draws), *_table(section, section.headlines()), ""])
+        "\n".join([*_opening(section, board.draws), *table(section, section.headlines()), ""])
         for section in board.sections
     ]
     memory = (
-        [f"Memorised: {_escape(text.MEMORY_NOTE)}\n"]
-        if any(section.contamination for section in board.sections)
-        else []
+        [f"Memorised: {escape(text.MEMORY_NOTE)}\n"] if any(section.contamination for section in board.sections) else []
     )
-    return _render(board, [*sections, *memory, f"{_escape(text.cited(board))}\n"])
+    return _render(board, [*sections, *memory, f"{escape(text.cited(board))}\n"])
 
 
 def _render(board: Board, parts: list[str]) -> str:
-    left_out = [f"{_escape(text.left_out(board))}\n"] if board.left_out else []
+    left_out = [f"{escape(text.left_out(board))}\n"] if board.left_out else []
     return "\n".join([*parts, *left_out, NOTE, ""])
 
 
@@ -47,9 +48,9 @@ def _section(section: Section, draws: int) -> str:
     lines = _opening(section, draws)
     for family in dict.fromkeys(column.card.family for column in section.columns):
         columns = [(c, section.scores(c)) for c in section.columns if c.card.family == family]
-        lines += [f"**{family.capitalize()}**", "", *_table(section, columns), ""]
+        lines += [f"**{family.capitalize()}**", "", *table(section, columns), ""]
     if section.contamination:
-        rule = _escape(f"{text.MEMORY_RULE} {text.MEMORY_CAVEAT}")
+        rule = escape(f"{text.MEMORY_RULE} {text.MEMORY_CAVEAT}")
         lines += ["**What the language models know by heart**", "", *_contamination(section), "", rule, ""]
     if section.failures:
         failed = sum(f.count for f in section.failures)
@@ -58,16 +59,16 @@ def _section(section: Section, draws: int) -> str:
 
 
 def _opening(section: Section, draws: int) -> list[str]:
-    title = f"Protocol {_escape(section.name)}" if section.name else "Results"
-    embedded = [_escape(text.embedded(section)), ""] if section.embedded else []
-    return [f"### {title}", "", f"{_escape(text.protocol(section))}. {text.basis(section, draws)}", "", *embedded]
+    title = f"Protocol {escape(section.name)}" if section.name else "Results"
+    embedded = [escape(text.embedded(section)), ""] if section.embedded else []
+    return [f"### {title}", "", f"{escape(text.protocol(section))}. {text.basis(section, draws)}", "", *embedded]
 
 
 def _contamination(section: Section) -> list[str]:
     tests = list(section.contamination[0].tests)
-    heads = ["Language model", "Table", *(_escape(test.replace("_", " ")) for test in tests)]
+    heads = ["Language model", "Table", *(escape(test.replace("_", " ")) for test in tests)]
     rows = [[c.model, c.dataset, *map(_share, c.tests.values())] for c in section.contamination]
-    return [_line(heads), _line(["---"] * len(heads)), *(_line([_escape(cell) for cell in row]) for row in rows)]
+    return [_line(heads), _line(["---"] * len(heads)), *(_line([escape(cell) for cell in row]) for row in rows)]
 
 
 def _share(test: MemoryTest) -> str:
@@ -79,28 +80,29 @@ def _share(test: MemoryTest) -> str:
 
 def _cited(table: CitedTable) -> str:
     opening = f"{table.system}, on {table.dataset}. Cited from {table.source.full}; {table.place}. {table.note}"
-    heads = [_escape(head) for head in ("Metric", *table.models)]
-    rows = [_line([_escape(cell) for cell in (figure.metric, *figure.values)]) for figure in table.figures]
-    lines = [_escape(opening), "", _line(heads), _line(["---"] + ["---:"] * len(table.models)), *rows, ""]
+    heads = [escape(head) for head in ("Metric", *table.models)]
+    rows = [_line([escape(cell) for cell in (figure.metric, *figure.values)]) for figure in table.figures]
+    lines = [escape(opening), "", _line(heads), _line(["---"] + ["---:"] * len(table.models)), *rows, ""]
     return "\n".join(lines)
 
 
-def _table(section: Section, columns: list[tuple[Column, dict[str, Score]]]) -> list[str]:
+def table(section: Section, columns: Sequence[tuple[Column, dict[str, Score]]]) -> list[str]:
+    """A table of all generators by these columns, each with its scores by generator label, line by line."""
     facts = ["Generator", "May see", "Coverage", *["Memorised"] * bool(section.contamination)]
     rows = [
-        _row(row, [scores[row.label] for _, scores in columns], memory=bool(section.contamination))
+        _row(row, [scores.get(row.label, Score(None)) for _, scores in columns], memory=bool(section.contamination))
         for row in section.rows
     ]
-    heads = [*facts, *(_escape(text.heading(c)) for c, _ in columns)]
+    heads = [*facts, *(escape(text.heading(c)) for c, _ in columns)]
     return [_line(heads), _line(["---"] * len(facts) + ["---:"] * len(columns)), *rows]
 
 
 def _row(row: Row, scores: list[Score], *, memory: bool) -> str:
-    label = _escape(row.label)
+    label = escape(row.label)
     name = {"complete": label, "reference": f"*{label}*", "incomplete": f"{label} (incomplete)"}[row.kind]
     cells = [_score(score, row) for score in scores]
     memorised = [text.memory(row.memory) if row.memory else text.NONE] * memory
-    return _line([name, _escape(may_see(row.facts)), f"{row.k}/{row.n}", *memorised, *cells])
+    return _line([name, escape(may_see(row.facts)), f"{row.k}/{row.n}", *memorised, *cells])
 
 
 def _score(score: Score, row: Row) -> str:
@@ -113,7 +115,7 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _escape(value: str) -> str:
+def escape(value: str) -> str:
     """Text that Markdown prints as it is: no markup, no HTML, no break of a table, no address made a link."""
     return re.sub(
         r"([\\`*{}\[\]<>()#!|~&@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.)", r"\\\1", plain(value)

@@ -42,10 +42,13 @@ SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([mb])(?![A-Za-z0-9])", re.I
 def number(value: float | None) -> str:
     """Three decimals up to ten, three digits above, one digit of what would read as zero; a dash for none.
 
-    From a billion on, three digits and a power of ten. What is left of a sum that comes to nothing is zero.
+    A whole number is a count, and printed as it is. From a billion on, three digits and a power of ten. What is left of
+    a sum that comes to nothing is zero.
     """
     if value is None:
         return NONE
+    if isinstance(value, int):
+        return f"{value:,}"
     if abs(value) < ROUNDING:
         return "0.000"
     if 0 < abs(value) < 0.0005:

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from metric_tables import WARD, evaluation, subset, ward
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest, poisson
 from synthward.benchmarks.schema import Column, TableSchema
 from synthward.metrics import Evaluation, get
 from synthward.metrics.encoding import Encoded, encoded, row_keys
 from synthward.metrics.privacy import proximity
 from synthward.metrics.privacy.gower import BLOCK, Space, gower_spaces, kneighbors, nearest
 from synthward.metrics.privacy.near_equal import near_equal
-from synthward.metrics.summary import share_value
+from synthward.metrics.summary import rare_share_value, share_value
 from synthward.results.record import Measurement
 
 
@@ -114,6 +114,28 @@ def test_interval_of_a_share_is_wilsons(hits: int, n: int) -> None:
     ours = share_value(hits, n)
     theirs = binomtest(hits, n).proportion_ci(method="wilson")
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("hits", [1, 2, 3])
+def test_few_hits_have_the_bound_of_the_poisson_distribution(hits: int) -> None:
+    found = rare_share_value(hits, 300)
+    assert poisson.sf(hits - 1, 300 * found.low) == pytest.approx(0.05)
+    assert found.low < share_value(hits, 300).low
+    assert found.high == share_value(hits, 300).high
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 300), (4, 300), (3, 3), (1, 1)])
+def test_no_hits_and_more_than_a_few_have_wilsons_interval(hits: int, n: int) -> None:
+    assert rare_share_value(hits, n) == share_value(hits, n)
+
+
+@pytest.mark.parametrize("share", [0.0003, 0.001, 0.003, 0.01, 0.03])
+def test_intervals_of_rare_shares_cover_them(share: float) -> None:
+    """Reckoned and not simulated: the chance of a number of hits whose interval holds the share."""
+    n = 300
+    intervals = [(rare_share_value(hits, n).low, rare_share_value(hits, n).high) for hits in range(n + 1)]
+    covering = [hits for hits, (low, high) in enumerate(intervals) if low <= share <= high]
+    assert binom.pmf(covering, n, share).sum() > 0.94
 
 
 # Searches against their naive forms

@@ -9,7 +9,7 @@ import numpy as np
 from ..base import Evaluation, Value, best_at_zero
 from ..encoding import Encoded, Part, encoded, row_keys
 from ..fidelity.marginals import SDMETRICS
-from ..summary import share_value
+from ..summary import rare_share_value
 from .near_equal import TOLERANCE, near_equal
 
 # Whose rows are held against the train rows, and as which variant: control rows show what chance gives.
@@ -22,6 +22,7 @@ QUERIES: tuple[tuple[Part, str], ...] = (("synthetic", "train"), ("control", "co
     definition="Share of synthetic rows that equal a train row in every value, missing included (variant 'train'); "
     "beside it the share of control rows that do, which is what chance gives (variant 'control'), and the share of "
     "synthetic rows that repeat another synthetic row (variant 'within', 1 - distinct rows / rows).",
+    version=2,
 )
 def duplicates(evaluation: Evaluation) -> list[Value]:
     """Exact copies of train rows, what chance gives of them, and repetition within the synthetic table."""
@@ -40,6 +41,7 @@ def duplicates(evaluation: Evaluation) -> list[Value]:
     "number within 1 % of the synthetic one (variant 'train'), and the same share of control rows, which is what "
     "chance gives (variant 'control').",
     citation=f"{SDMETRICS}: 1 - NewRowSynthesis",
+    version=2,
 )
 def near_duplicates(evaluation: Evaluation) -> list[Value]:
     """Copies of train rows within tolerance, and what chance gives of them."""
@@ -56,7 +58,7 @@ def near_duplicates(evaluation: Evaluation) -> list[Value]:
     "every value (variant 'exact'); beside them the share that copies one of as many control rows, which is what "
     "chance gives (variant 'control'). Rows count as they are and as they stand in a prompt: rounded to the card's "
     "decimals, or where it gives none, to a thousandth of the range or finer.",
-    version=2,
+    version=3,
 )
 def example_copying(evaluation: Evaluation) -> list[Value]:
     """Copies of the rows that stood in the prompt, and what chance gives of them."""
@@ -103,4 +105,4 @@ def _by_value(evaluation: Evaluation, part: Part) -> np.ndarray:
 def _share(found: np.ndarray, part: Part, variant: str) -> Value:
     if not len(found):
         return Value(None, variant, reason=f"there are no {part} rows")
-    return share_value(int(found.sum()), len(found), variant)
+    return rare_share_value(int(found.sum()), len(found), variant)
