@@ -133,9 +133,11 @@ class _Builder:
         )
         columns, scores = [], []
         values: dict[str, Floats] = {}
+        undefined: dict[str, Bools] = {}
         for metric, card, variant in self._headlines():
             chosen = self._choose(metric, variant)
             values[metric] = self._grid(chosen, "value").to_numpy(dtype=float)
+            undefined[metric] = np.isnan(values[metric]) & self._unsupported(metric)
             column, by_row = cells.score(card, variant, values[metric])
             columns.append(column)
             scores.append(by_row)
@@ -156,7 +158,7 @@ class _Builder:
             columns=tuple(columns),
             rows=tuple(sorted(rows, key=lambda r: KINDS.index(r.kind))),
             datasets=self._datasets(values),
-            families=tuple(family_scores(cells, columns, values, rows_made)),
+            families=tuple(family_scores(cells, columns, values, undefined, rows_made)),
             failures=failures(self.values),
             holes=holes(self.values),
             contamination=self.contamination,
@@ -187,6 +189,13 @@ class _Builder:
         v = self.values
         same = (v["metric"] == metric) & (v["variant"] == variant)
         return v[same & v["value"].notna()].drop_duplicates("id", keep="last")
+
+    def _unsupported(self, metric: str) -> Bools:
+        """Where a metric does not apply to the synthetic table, shape ``(generators, cells)``."""
+        v = self.values
+        found = v[(v["metric"] == metric) & (v["status"] == Status.UNSUPPORTED)].drop_duplicates("id")
+        unsupported: Bools = self._grid(found, "status").notna().to_numpy()
+        return unsupported
 
     def _row(self, g: int, scores: dict[str, Score]) -> Row:
         kind: Kind = "complete" if self.complete[g] else "incomplete" if self.rival[g] else "reference"

@@ -223,6 +223,8 @@ class FamilyScores:
         floor, ceiling: what 0 and 1 stand for; empty where the score is no place between them.
         scores: by generator label.
         by_dataset: by generator label and dataset label, where it has a value.
+        at_floor: by generator label, the share of its metrics and cells that count as the floor because the metric does
+            not apply to what it made.
         standings: by generator label, of those that are compared, the best mean rank first.
         pairwise: by two of these labels, the p value of their difference over datasets, corrected for all pairs.
         friedman: whether any of them differs from the others; ``None`` where there are too few.
@@ -234,6 +236,7 @@ class FamilyScores:
     ceiling: str
     scores: dict[str, Score]
     by_dataset: dict[str, dict[str, float]]
+    at_floor: dict[str, float]
     standings: dict[str, Standing]
     pairwise: dict[tuple[str, str], float]
     friedman: Friedman | None

@@ -34,7 +34,11 @@ SCALES: dict[Family, tuple[str, str]] = {
 
 
 def family_scores(
-    cells: Cells, columns: Sequence[Column], values: Mapping[str, Floats], rows: Floats
+    cells: Cells,
+    columns: Sequence[Column],
+    values: Mapping[str, Floats],
+    undefined: Mapping[str, Bools],
+    rows: Floats,
 ) -> list[FamilyScores]:
     """The scores of all families that have one, and the cost.
 
@@ -42,22 +46,35 @@ def family_scores(
         cells: of the section.
         columns: its metrics.
         values: by metric, shape ``(generators, cells)``, NaN where there is none.
+        undefined: by metric, whether there is none because the metric does not apply to the synthetic table.
         rows: number of synthetic rows, shape ``(generators, cells)``.
     """
-    found = [_family(cells, family, columns, values) for family in SCALES]
+    found = [_family(cells, family, columns, values, undefined) for family in SCALES]
     return [scores for scores in (*found, _cost(cells, values, rows)) if scores is not None]
 
 
 def _family(
-    cells: Cells, family: Family, columns: Sequence[Column], values: Mapping[str, Floats]
+    cells: Cells,
+    family: Family,
+    columns: Sequence[Column],
+    values: Mapping[str, Floats],
+    undefined: Mapping[str, Bools],
 ) -> FamilyScores | None:
     """All ranked metrics of a family as one score; ``None`` without a metric that has a scale."""
     floor, ceiling = SCALES[family]
     found: list[tuple[MetricCard, Floats, Bools]] = []
+    at_floor, entries = np.zeros(len(cells.generators)), 0
     for card in (c.card for c in columns if c.ranked and c.card.family == family):
         score = _scaled(cells, card, values[card.name])
+        lost: Bools = undefined[card.name] & ~np.isnan(score).all(axis=0)
+        if ceiling == IDEAL:
+            score[:, _datasets_with(cells, lost)] = np.nan
+        else:
+            score[lost] = 0.0
+            at_floor += lost[:, cells.counted].sum(axis=1)
         scale: Bools = np.any(~np.isnan(score), axis=0)
         if scale[cells.counted].any():
+            entries += int(scale[cells.counted].sum())
             found.append((card, score, scale))
     if not found:
         return None
@@ -77,6 +94,7 @@ def _family(
         ceiling,
         {label: replace(s, mark=marks.get(label, "")) for label, s in zip(cells.generators, by_row, strict=True)},
         _by_dataset(cells, grid),
+        {label: float(at_floor[g] / entries) for g, label in enumerate(cells.generators) if at_floor[g]},
         standings,
         pairwise,
         friedman,
@@ -87,6 +105,16 @@ def _marks(standings: Mapping[str, Standing]) -> dict[str, Mark]:
     """Best is who has the best mean rank, tied are the others of the first rank group."""
     best = min((s.mean_rank for s in standings.values()), default=0.0)
     return {g: "best" if s.mean_rank == best else "tied" for g, s in standings.items() if s.group == 1}
+
+
+def _datasets_with(cells: Cells, lost: Bools) -> Bools:
+    """The cells of datasets on which a competitor lost a metric, shape ``(cells,)``.
+
+    What says nothing of one says nothing of how it compares with the others. Only competitors that are compared have a
+    voice here.
+    """
+    where = cells.counted & lost[cells.complete].any(axis=0)
+    return np.isin(cells.dataset, cells.dataset[where])
 
 
 def _scaled(cells: Cells, card: MetricCard, values: Floats) -> Floats:
@@ -128,7 +156,7 @@ def _cost(cells: Cells, values: Mapping[str, Floats], rows: Floats) -> FamilySco
     grid = np.divide(1000 * seconds, rows, out=np.full(rows.shape, np.nan), where=rows > 0)
     column, by_row = cells.score(card, "", grid)
     scores = dict(zip(cells.generators, by_row, strict=True))
-    return FamilyScores(column, {}, "", "", scores, _by_dataset(cells, grid), {}, {}, None)
+    return FamilyScores(column, {}, "", "", scores, _by_dataset(cells, grid), {}, {}, {}, None)
 
 
 def _by_dataset(cells: Cells, grid: Floats) -> dict[str, dict[str, float]]:

@@ -104,6 +104,11 @@ def friedman(scores: FamilyScores) -> str:
     )
 
 
+def percent(share: float) -> str:
+    """A share of at least a little, in whole percent."""
+    return f"{max(1, round(100 * share))} %"
+
+
 def ordinal(place: int) -> str:
     """1st, 2nd, 3rd, 4th."""
     ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")

@@ -138,6 +138,52 @@ def test_who_lacks_a_metric_of_the_family_is_not_ranked_by_it():
     assert set(found.standings) == {"g", "h"}
 
 
+UNSUPPORTED = Status.UNSUPPORTED
+
+
+def test_a_utility_that_does_not_apply_to_what_was_made_is_the_floor_and_says_so():
+    degenerate = Measurement(metric="pairs", status=UNSUPPORTED, reason="the synthetic rows hold one class only")
+    rows = {"g": GOOD, "odd": GOOD | {"pairs": degenerate}, "uniform": FLOOR, "real": CEILING}
+    found = family(records(rows))
+    assert found.scores["odd"].mean == pytest.approx((0.6 + 0.0 + 0.75) / 3)
+    assert found.scores["g"].mean == pytest.approx((0.6 + 0.5 + 0.75) / 3)
+    assert set(found.standings) == {"g", "odd"}
+    assert found.at_floor == {"odd": 1 / 4}
+    assert "25 % at the floor" in page.render(summarise(records(rows), draws=50))
+
+
+def test_a_metric_that_no_reference_has_is_nobody_s_loss():
+    lacking = Measurement(metric="pairs", status=UNSUPPORTED, reason="needs a numeric pair")
+    rows = {"g": GOOD | {"pairs": lacking}, "uniform": FLOOR | {"pairs": lacking}, "real": CEILING}
+    found = family(records(rows))
+    assert found.scores["g"].mean == pytest.approx((0.6 + 0.75) / 2)
+    assert found.at_floor == {}
+
+
+def test_a_privacy_metric_that_says_nothing_of_one_competitor_is_left_out_there_for_all():
+    nothing = Measurement(metric="dcr_share", status=UNSUPPORTED, reason="nothing to attribute")
+    rows = {
+        "g": {"duplicates": 0.25, "dcr_share": 0.75},
+        "odd": {"duplicates": 0.5, "dcr_share": 0.5},
+        "copy": {"duplicates": 1.0, "dcr_share": 1.0},
+    }
+    given = records(rows, "bcdef") + records(rows | {"odd": rows["odd"] | {"dcr_share": nothing}}, "a")
+    found = family(given, "privacy")
+    assert found.by_dataset["g"] == pytest.approx({"a": 0.75} | dict.fromkeys("bcdef", (0.75 + 0.5) / 2))
+    assert found.by_dataset["odd"] == pytest.approx({"a": 0.5} | dict.fromkeys("bcdef", (0.5 + 1.0) / 2))
+    assert set(found.standings) == {"g", "odd"}
+
+
+def test_a_reference_that_lacks_a_privacy_metric_takes_it_from_nobody():
+    nothing = Measurement(metric="dcr_share", status=UNSUPPORTED, reason="nothing to attribute")
+    rows = {
+        "g": {"duplicates": 0.25, "dcr_share": 0.75},
+        "uniform": {"duplicates": 0.0, "dcr_share": nothing},
+        "copy": {"duplicates": 1.0, "dcr_share": 1.0},
+    }
+    assert family(records(rows), "privacy").scores["g"].mean == pytest.approx((0.75 + 0.5) / 2)
+
+
 def ordered(count: int, datasets: str = "abcdefghijkl") -> list[Record]:
     """Generators of which each is better than the next on every dataset."""
     rows = {f"g{n}": {"shapes": 0.95 - 0.05 * n} for n in range(count)}
