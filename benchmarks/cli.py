@@ -74,10 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     status = add("status", _status, "show how the sweeps of a store stand: done, failed and why, left")
     add_store(status)
 
-    board = add("leaderboard", _leaderboard, "build the board from records and print its summary")
+    board = add("leaderboard", _leaderboard, "build the board from records, and print its summary or show it")
+    board.add_argument("action", nargs="?", choices=["build", "serve"], default="build", help="(%(default)s)")
     add_store(board)
     board.add_argument("--records", type=Path, action="append", help="another folder of records; may be given again")
     board.add_argument("--out", type=Path, default=Path("leaderboard/site"), help="where to write it (%(default)s)")
+    board.add_argument("--port", type=_natural, default=8000, help="of serve, on this machine alone (%(default)s)")
 
     exporting = add("export", _export, "print one of the board's tables, for a paper or for another program")
     exporting.epilog = "example: synthward export --view fidelity --format latex --records results/records"
@@ -172,10 +174,20 @@ def _leaderboard(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from ..leaderboard.build import write
+    from ..leaderboard.serve import LOOPBACK, server
     from ..leaderboard.terminal import terminal_summary
 
     board, damaged = _board(options)
     page = write(board, options.out)
+    if options.action == "serve":
+        _say_left_out(damaged)
+        with server(options.out, options.port) as serving:
+            print(f"the board is at http://{LOOPBACK}:{serving.server_port}/ until you press Ctrl-C")
+            sys.stdout.flush()
+            try:
+                serving.serve_forever()
+            except KeyboardInterrupt:
+                return 0
     Console().print(terminal_summary(board))
     _say_left_out(damaged)
     print(f"board: {page.resolve()}")
