@@ -16,10 +16,9 @@ import resource
 import sys
 import time
 import warnings
-from importlib.resources import files
 
-import yaml
 from bench_metrics import schema, table
+from synthward.benchmarks.catalogue import metrics_of
 from synthward.metrics import Costs, Evaluation, get
 from synthward.metrics.encoding import encoded
 from synthward.results.record import Measurement, Status
@@ -52,11 +51,10 @@ def measured(name: str, given: Evaluation) -> tuple[float, list[Measurement]]:
 
 def suite(name: str, given: Evaluation) -> bool:
     """Print the cost of every metric of a suite, shared work counted where it is first needed; whether none failed."""
-    names = yaml.safe_load(files("synthward.conf").joinpath(f"metrics/{name}.yaml").read_text())["names"]
     print(f"{'metric':24} {'seconds':>8} {'peak GB':>8}  drawn")
     failed = []
     total = 0.0
-    for metric in names:
+    for metric in metrics_of([name]):
         seconds, found = measured(metric, given)
         total += seconds
         drawn = sorted({f"{m.n:,} of {m.population:,}" for m in found if m.population is not None})
