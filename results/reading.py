@@ -43,10 +43,10 @@ class CardFiles:
         Raises:
             DamagedRecordError: there is no such set, or its file is not what the digest stands for.
         """
+        path = self.path(digest)
+        if not CARDS_NAME.fullmatch(path.name):  # a record from outside may say anything here
+            raise DamagedRecordError("what it says of its cards is no digest")
         if digest not in self._read:
-            path = self.path(digest)
-            if not CARDS_NAME.fullmatch(path.name):
-                raise DamagedRecordError("what it says of its cards is no digest")
             try:
                 content = from_json(path.read_bytes())
                 if sha256_json(content) != digest:

@@ -105,9 +105,10 @@ def test_a_record_whose_cards_are_gone_is_measured_again_and_not_made_again(stor
     assert list(read_records(store.root, pytest.fail)) == [before]
 
 
-def test_a_digest_is_no_path(store):
+@pytest.mark.parametrize("said", ["x/../../../secret", ["a"], {"m": {}}, 7, None, "", "A" * 64])
+def test_what_is_no_digest_of_cards_is_refused(store, said):
     path = stored(store)
-    rewrite(path, cards="x/../../../secret")
+    rewrite(path, cards=said)
     with pytest.raises(DamagedRecordError, match="no digest"):
         read_record(path, store.cards)
 
