@@ -124,6 +124,14 @@ def test_few_hits_have_the_bound_of_the_poisson_distribution(hits: int) -> None:
     assert found.high == share_value(hits, 300).high
 
 
+@pytest.mark.parametrize("name", ["duplicates", "near_duplicates"])
+def test_copies_are_rare_shares(name: str) -> None:
+    train = ward(60, 1)
+    one = pd.concat([train.head(1), ward(99, 4)], ignore_index=True)
+    found = measure(name, evaluation(one, train=train))["train"]
+    assert (found.value, found.low) == pytest.approx((0.01, rare_share_value(1, 100).low))
+
+
 @pytest.mark.parametrize(("hits", "n"), [(0, 300), (4, 300), (3, 3), (1, 1)])
 def test_no_hits_and_more_than_a_few_have_wilsons_interval(hits: int, n: int) -> None:
     assert rare_share_value(hits, n) == share_value(hits, n)
