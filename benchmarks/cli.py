@@ -219,16 +219,14 @@ def _board(options: argparse.Namespace) -> tuple[Board, list[UserError]]:
     Raises:
         UserError: there is no such folder, or no record that can be shown.
     """
-    from ..leaderboard.aggregate import summarise
-    from ..results.reading import read_records
+    from ..leaderboard.aggregate import summarise_folders
 
     folders = options.records or [options.store]
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"there is no folder {folder}: run `synthward sweep` first, or name one with --records")
     damaged: list[UserError] = []
-    records = {r.id: r for folder in folders for r in read_records(folder, damaged.append)}
-    return summarise(records.values()), damaged
+    return summarise_folders(folders, damaged.append), damaged
 
 
 def _publish(options: argparse.Namespace) -> int:

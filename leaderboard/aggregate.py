@@ -19,39 +19,44 @@ The rules, which the page states too:
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
-import pandas as pd
 
 from ..results.errors import UserError
-from ..results.record import USABLE, Family, MetricCard, Status, canonical_json
-from .board import Board, DatasetTable, Kind, Row, Score, Section
+from ..results.record import Family, MetricCard, Status, canonical_json
+from . import bootstrap
+from .board import Board, DatasetTable, Kind, Repeat, Row, Score, Section
 from .cards import headline_variants, judged, shown_cards
 from .cited import load_cited
-from .contamination import METRIC as MEMORISATION
 from .contamination import TESTS, by_generator, contamination, counted
 from .failures import failures, holes
 from .families import family_scores
-from .frame import MAX_MESSAGE, by_section, frame, one_per_cell, protocol, unfit
-from .naming import is_reference, language_models, plain, tier_order
+from .frame import MEMORISATION
+from .gather import from_folders, from_records
+from .naming import is_reference
 from .scoring import Cells
+from .section import Labels, one_per_cell, tables
 from .software import software
 from .text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
 
+    from ..results.reading import DamagedRecordError
     from ..results.record import Record
+    from .gather import Gathered
+    from .section import Table
 
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
 
 DRAWS = 2000
-CELL = ["dataset", "split_seed", "seed"]
 FAMILIES = get_args(Family)
 KINDS: tuple[Kind, ...] = ("complete", "reference", "incomplete")
 
@@ -67,113 +72,127 @@ def summarise(records: Iterable[Record], *, draws: int = DRAWS, seed: int = 0) -
     Raises:
         UserError: there is no record, or none that can be shown.
     """
-    given = list(records)
-    if not given:
+    return _board(from_records(records), draws, seed)
+
+
+def summarise_folders(
+    folders: Iterable[Path],
+    report: Callable[[DamagedRecordError], object] = lambda _: None,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Board:
+    """Aggregate all records below folders into a board, as :func:`summarise` does, and several times as fast.
+
+    Args:
+        folders: stores, or folders of published records; of two records of a cell that of the later folder stands.
+        report: called with the reason for each file that is left out.
+        draws, seed: of the bootstrap.
+
+    Raises:
+        UserError: there is no record, or none that can be shown.
+    """
+    return _board(from_folders(folders, report), draws, seed)
+
+
+def _board(gathered: Gathered, draws: int, seed: int) -> Board:
+    results, left_out = gathered.results, tuple(sorted(gathered.left_out))
+    if not results.cells and not left_out:
         raise UserError("there is no record to show: run a sweep first, for example `synthward sweep experiment=quick`")
-    faults = [(record, unfit(record)) for record in given]
-    left_out = tuple(sorted(plain(f"record {r.id} {fault}", MAX_MESSAGE) for r, fault in faults if fault))
-    kept = one_per_cell(record for record, fault in faults if not fault)
-    if not kept:
-        raise UserError(f"of {plural(len(given), 'record')} none can be shown; the first: {left_out[0]}")
-    values = frame(kept)
-    sections = [
-        _Builder(group, values[values["section"] == key], draws, seed).section()
-        for key, group in by_section(kept).items()
-    ]
+    if not results.cells:
+        raise UserError(f"of {plural(len(left_out), 'record')} none can be shown; the first: {left_out[0]}")
+    kept = one_per_cell(results)
+    labels = Labels(results, kept)
+    sections = [_Builder(table, draws, seed).section() for table in tables(results, kept, labels)]
+    cells = [results.cells[n] for n in kept.tolist()]
+    stated = np.unique(results.codes["software"][kept]).tolist()
     return Board(
         sections=tuple(sorted(sections, key=lambda s: (-s.cells * len(s.rows), canonical_json(s.protocol)))),
         records=len(kept),
-        generators=values["generator"].nunique(),
-        datasets=len({r.dataset.fingerprint for r in kept}),
-        seeds=values["seed"].nunique(),
-        statuses=dict(sorted(Counter(str(r.status) for r in kept).items())),
+        generators=len({row.label for section in sections for row in section.rows}),
+        datasets=len({results.distinct.dataset[d].fingerprint for d in np.unique(results.codes["dataset"][kept])}),
+        seeds=len({cell.seed for cell in cells}),
+        statuses=dict(sorted(Counter(cell.status for cell in cells).items())),
         draws=draws,
         seed=seed,
         left_out=left_out,
-        software=software(kept),
+        software=software(results.distinct.software[n] for n in stated),
         cited=load_cited(),
     )
 
 
 class _Builder:
-    """Builds one section from the records of one protocol and their part of the frame."""
+    """Builds one section from the records of one protocol."""
 
-    def __init__(self, records: Sequence[Record], values: pd.DataFrame, draws: int, seed: int) -> None:
-        self.cards = shown_cards(values)
-        self.values, self.draws, self.seed = judged(values, self.cards), draws, seed
-        self.records = {record.id: record for record in records}
-        cells = values.drop_duplicates("id")
-        facts = {str(g): self.records[i].generator for g, i in zip(cells["generator"], cells["id"], strict=True)}
-        order = sorted(facts, key=lambda g: (tier_order(facts[g].access), g))
-        self.generators, self.facts = order, [facts[g] for g in order]
-        self.index = pd.MultiIndex.from_frame(cells[CELL].drop_duplicates().sort_values(CELL))
-        numbers, names = pd.factorize(self.index.get_level_values("dataset"))
-        self.dataset: npt.NDArray[np.intp] = numbers
-        self.datasets = [str(name) for name in names]
-        status = self._grid(cells, "cell_status")
-        self.tried = status.notna().to_numpy()
-        self.done = status.isin(USABLE).to_numpy()
-        self.partial = (status == Status.PARTIAL).to_numpy()
-        self.rival = np.array([not is_reference(f) for f in self.facts])
+    def __init__(self, table: Table, draws: int, seed: int) -> None:
+        self.table, self.draws, self.seed = table, draws, seed
+        self.cards = shown_cards(table.values)
+        self.values = judged(table.values, self.cards)
+        numbers = {label: n for n, label in enumerate(table.datasets)}
+        self.dataset: npt.NDArray[np.intp] = np.array([numbers[dataset] for dataset, *_ in table.keys], np.intp)
+        status = np.array([cell.status for cell in table.cells])
+        self.tried = self._where(np.ones(len(status), bool))
+        self.done = self._where(table.usable)
+        self.partial = self._where(status == Status.PARTIAL)
+        self.rival = np.array([not is_reference(f) for f in table.facts])
         self.counted = self._counted()
         self.complete = self.rival & self.done[:, self.counted].all(axis=1)
-        self.contamination = contamination(self.values)
-        self.memorised = by_generator(self.values, self.contamination)
+        self.contamination = contamination(table, self.values)
+        self.memorised = by_generator(table, self.values, self.contamination)
 
     def section(self) -> Section:
+        table = self.table
         cells = Cells(
-            generators=self.generators,
-            facts=self.facts,
-            datasets=self.datasets,
+            generators=table.generators,
+            facts=table.facts,
+            datasets=table.datasets,
             dataset=self.dataset,
             counted=self.counted,
             complete=self.complete,
             draws=self.draws,
             seed=self.seed,
         )
-        columns, scores = [], []
-        values: dict[str, Floats] = {}
-        undefined: dict[str, Bools] = {}
-        for metric, card, variant in self._headlines():
-            chosen = self._choose(metric, variant)
-            values[metric] = self._grid(chosen, "value").to_numpy(dtype=float)
-            undefined[metric] = np.isnan(values[metric]) & self._unsupported(metric)
-            column, by_row = cells.score(card, variant, values[metric])
-            columns.append(column)
-            scores.append(by_row)
-        rows_made = self._grid(self.values.drop_duplicates("id"), "rows").to_numpy(dtype=float)
-        first = next(iter(self.records.values()))
-        models = language_models(self.records.values())
+        headlines = self._headlines()
+        values = {metric: self._chosen(metric, variant) for metric, _, variant in headlines}
+        undefined = {metric: np.isnan(grid) & self._unsupported(metric) for metric, grid in values.items()}
+        scored = cells.score_all([(card, variant, values[metric]) for metric, card, variant in headlines])
+        made = [cell.asked if cell.rows is None else cell.rows for cell in table.cells]
         rows = [
-            self._row(g, {c.card.name: s[g] for c, s in zip(columns, scores, strict=True)})
-            for g in range(len(self.generators))
+            self._row(g, {column.card.name: scores[g] for column, scores in scored})
+            for g in range(len(table.generators))
         ]
+        columns = tuple(column for column, _ in scored)
         return Section(
-            name=", ".join(sorted({r.protocol for r in self.records.values() if r.protocol})),
-            track=first.track,
-            protocol=protocol(first),
+            name=", ".join(sorted({cell.protocol for cell in table.cells if cell.protocol})),
+            track=table.protocol.track,
+            protocol=table.protocol.compared,
             cells=int(self.counted.sum()),
             uncounted=int((~self.counted).sum()),
             counted_datasets=len(np.unique(self.dataset[self.counted])),
-            columns=tuple(columns),
+            columns=columns,
             rows=tuple(sorted(rows, key=lambda r: KINDS.index(r.kind))),
             datasets=self._datasets(values),
-            families=tuple(family_scores(cells, columns, values, undefined, rows_made)),
-            failures=failures(self.values),
-            holes=holes(self.values),
+            families=tuple(family_scores(cells, columns, values, undefined, table.grid(np.array(made, float)))),
+            failures=failures(table),
+            holes=holes(table, self.values),
             contamination=self.contamination,
             memory_card=self.cards.get(MEMORISATION),
-            embedded=tuple(sorted({m.name for m in models.values() if m.endpoint == "embedded"})),
+            embedded=tuple(table.embedded),
+            repeats=self._repeats(),
+            generators=tuple(table.generators),
+            keys=tuple(table.keys),
+            values=values,
         )
 
-    def _grid(self, part: pd.DataFrame, column: str) -> pd.DataFrame:
-        """Generators x cells of one column of the frame."""
-        wide = part.pivot(index="generator", columns=CELL, values=column)
-        return wide.reindex(index=self.generators, columns=self.index)
+    def _where(self, said: Bools) -> Bools:
+        """What is said of records, as an array of shape ``(generators, cells)``; false where there is no record."""
+        grid = np.zeros((len(self.table.generators), len(self.table.keys)), bool)
+        grid[self.table.generator, self.table.key] = said
+        return grid
 
     def _counted(self) -> Bools:
         voters = self.rival if self.rival.any() else ~self.rival
-        names = np.array([f.name for f in self.facts])
+        names = np.array([f.name for f in self.table.facts])
         votes = np.array([self.tried[voters & (names == name)].any(axis=0) for name in np.unique(names[voters])])
         counted: Bools = (votes.mean(axis=0) > 0.5) & self.done[voters].any(axis=0)
         tried: Bools = np.any(self.tried, axis=0)
@@ -185,24 +204,58 @@ class _Builder:
         shown = [(n, self.cards[n], v) for n, v in headlines if not (n == MEMORISATION and v in TESTS)]
         return sorted(shown, key=lambda s: FAMILIES.index(s[1].family))
 
-    def _choose(self, metric: str, variant: str) -> pd.DataFrame:
-        v = self.values
-        same = (v["metric"] == metric) & (v["variant"] == variant)
-        return v[same & v["value"].notna()].drop_duplicates("id", keep="last")
+    def _chosen(self, metric: str, variant: str) -> Floats:
+        """Values of one variant of a metric, shape ``(generators, cells)``, NaN where there is none."""
+        own = self.values.metrics[metric]
+        same = self._variant[self.values.kind[own]] == variant
+        known = own.start + np.flatnonzero(same & ~np.isnan(self.values.value[own]))
+        return self.table.grid(self.values.value[known], self.values.record[known])
 
     def _unsupported(self, metric: str) -> Bools:
         """Where a metric does not apply to the synthetic table, shape ``(generators, cells)``."""
-        v = self.values
-        found = v[(v["metric"] == metric) & (v["status"] == Status.UNSUPPORTED)].drop_duplicates("id")
-        unsupported: Bools = self._grid(found, "status").notna().to_numpy()
-        return unsupported
+        own = self.values.metrics[metric]
+        said = self._status[self.values.kind[own]] == Status.UNSUPPORTED
+        found = np.zeros(len(self.table.cells), bool)
+        found[self.values.record[own][said]] = True
+        return self._where(found)
+
+    @cached_property
+    def _variant(self) -> npt.NDArray[np.object_]:
+        return np.array([variant for _, _, variant, *_ in self.values.kinds], object)
+
+    @cached_property
+    def _status(self) -> npt.NDArray[np.object_]:
+        return np.array([status for *_, status, _ in self.values.kinds], object)
 
     def _row(self, g: int, scores: dict[str, Score]) -> Row:
         kind: Kind = "complete" if self.complete[g] else "incomplete" if self.rival[g] else "reference"
         k, partial = (int(grid[g, self.counted].sum()) for grid in (self.done, self.partial))
-        label = self.generators[g]
+        label = self.table.generators[g]
         memory = counted(self.memorised[label].values()) if label in self.memorised else None
-        return Row(label, self.facts[g], kind, k, int(self.counted.sum()), partial, scores, memory)
+        return Row(label, self.table.facts[g], kind, k, int(self.counted.sum()), partial, scores, memory)
+
+    def _repeats(self) -> dict[tuple[str, str], tuple[Repeat, ...]]:
+        """Every record by generator and dataset, in order of the seeds."""
+        table = self.table
+        found: dict[tuple[int, int], list[Repeat]] = defaultdict(list)
+        for n in np.lexsort((table.key, table.dataset, table.generator)).tolist():
+            cell = table.cells[n]
+            found[int(table.generator[n]), int(table.dataset[n])].append(
+                Repeat(
+                    id=cell.id,
+                    split_seed=table.split_seeds[n],
+                    seed=cell.seed,
+                    status=cell.status,
+                    phase=cell.phase,
+                    message=cell.message,
+                    rows=cell.rows or 0,
+                    seconds=cell.seconds,
+                    peak_memory_mb=cell.peak_memory_mb,
+                    digest=cell.digest,
+                    source=Path(cell.source) if isinstance(cell.source, str) else cell.source,
+                )
+            )
+        return {(table.generators[g], table.datasets[d]): tuple(own) for (g, d), own in found.items()}
 
     def _datasets(self, values: dict[str, Floats]) -> tuple[DatasetTable, ...]:
         """Tables by dataset, of all cells, those included that count for nothing above.
@@ -210,17 +263,29 @@ class _Builder:
         Args:
             values: by metric, shape ``(generators, cells)``, NaN where there is none.
         """
-        tables = []
-        for label, part in self.values.drop_duplicates("id").groupby("dataset", sort=True):
-            record = self.records[part["id"].iloc[-1]]
-            outcomes = {str(g): dict(Counter(p["cell_status"])) for g, p in part.groupby("generator")}
-            means: dict[str, dict[str, float]] = {g: {} for g in self.generators if g in outcomes}
-            here = self.index.get_level_values("dataset") == label
-            for metric, grid in values.items():
-                for generator, seeds in zip(self.generators, grid[:, here], strict=True):
-                    if not np.isnan(seeds).all():
-                        means[generator][metric] = float(np.nanmean(seeds))
-            known = {g: self.memorised[g][str(label)] for g in outcomes if g in self.memorised}
-            repeats, asked = int(here.sum()), record.rows_requested
-            tables.append(DatasetTable(str(label), record.dataset, asked, repeats, outcomes, means, known))
-        return tuple(tables)
+        table = self.table
+        outcomes: list[dict[str, Counter[str]]] = [defaultdict(Counter) for _ in table.datasets]
+        asked = [0] * len(table.datasets)
+        for cell, g, d in zip(table.cells, table.generator.tolist(), table.dataset.tolist(), strict=True):
+            outcomes[d][table.generators[g]][cell.status] += 1
+            asked[d] = cell.asked
+        means: list[dict[str, dict[str, float]]] = [
+            {g: {} for g in table.generators if g in tried} for tried in outcomes
+        ]
+        for metric, grid in values.items():
+            by_dataset = bootstrap.known_by_dataset(grid, self.dataset, len(table.datasets))
+            for g, d in np.argwhere(~np.isnan(by_dataset)).tolist():
+                means[d][table.generators[g]][metric] = float(by_dataset[g, d])
+        repeats = np.bincount(self.dataset, minlength=len(table.datasets)).tolist()
+        return tuple(
+            DatasetTable(
+                label=label,
+                facts=table.dataset_facts[d],
+                rows_requested=asked[d],
+                repeats=repeats[d],
+                outcomes={g: dict(outcomes[d][g]) for g in sorted(outcomes[d])},
+                means=means[d],
+                memorised={g: self.memorised[g][label] for g in sorted(outcomes[d]) if g in self.memorised},
+            )
+            for d, label in enumerate(table.datasets)
+        )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
-from ..results.record import DatasetFacts, GeneratorFacts, MetricCard
+import numpy as np
+import numpy.typing as npt
+
+from ..results.record import DatasetFacts, GeneratorFacts, MetricCard, Record
 from .cited import CitedTable
 from .rank import Friedman
 
+Floats = npt.NDArray[np.float64]
 Mark = Literal["", "best", "tied"]
 Kind = Literal["complete", "incomplete", "reference"]
 Basis = Literal["datasets and seeds", "datasets", "seeds only", ""]
@@ -213,6 +219,48 @@ class Standing:
     group: int
 
 
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """One record of a generator on a dataset.
+
+    Attributes:
+        id: of the cell.
+        split_seed, seed: what tells it from the other repeats: the seed of the split, if the protocol has one, and
+            that of the cell.
+        status, phase, message: how it ended.
+        rows: of the synthetic table, 0 without one.
+        seconds: wall clock of all its phases.
+        peak_memory_mb: what its process grew by, where that was measured.
+        digest: of the record's text; empty for a record that was never sealed.
+        source: the record's file, or the record itself where it came from no file.
+    """
+
+    id: str
+    split_seed: str
+    seed: int
+    status: str
+    phase: str
+    message: str
+    rows: int
+    seconds: float
+    peak_memory_mb: float | None
+    digest: str
+    source: Path | Record = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Imputed:
+    """A family's score if every missing cell counted as its floor.
+
+    Attributes:
+        score: over all cells where anybody has a score.
+        rate: share of these cells that were missing.
+    """
+
+    score: Score
+    rate: float
+
+
 @dataclass(frozen=True)
 class FamilyScores:
     """All ranked metrics of a family as one score, or what generators cost.
@@ -223,6 +271,8 @@ class FamilyScores:
         floor, ceiling: what 0 and 1 stand for; empty where the score is no place between them.
         scores: by generator label.
         by_dataset: by generator label and dataset label, where it has a value.
+        covered: by generator label and dataset label, on how many cells it has a score, and how many count there.
+        imputed: by label of every competitor, complete or not; empty where the score has no floor.
         at_floor: by generator label, the share of its metrics and cells that count as the floor because the metric does
             not apply to what it made.
         standings: by generator label, of those that are compared, the best mean rank first.
@@ -236,6 +286,8 @@ class FamilyScores:
     ceiling: str
     scores: dict[str, Score]
     by_dataset: dict[str, dict[str, float]]
+    covered: dict[str, dict[str, tuple[int, int]]]
+    imputed: dict[str, Imputed]
     at_floor: dict[str, float]
     standings: dict[str, Standing]
     pairwise: dict[tuple[str, str], float]
@@ -262,6 +314,10 @@ class Section:
         contamination: what every language model knows of every table that a generator asked it for.
         memory_card: of the metric behind it, if any record carries one.
         embedded: names of the embedded language models that wrote rows.
+        repeats: by generator label and dataset label every record, in order of the seeds.
+        generators: labels of the rows of ``values``.
+        keys: dataset label, seed of the split and seed of the columns of ``values``.
+        values: by name of the metrics in ``columns``, shape ``(generators, keys)``, NaN where there is none.
     """
 
     name: str
@@ -279,6 +335,10 @@ class Section:
     contamination: tuple[Contamination, ...]
     memory_card: MetricCard | None
     embedded: tuple[str, ...]
+    repeats: Mapping[tuple[str, str], tuple[Repeat, ...]] = field(repr=False, compare=False)
+    generators: tuple[str, ...] = field(repr=False, compare=False)
+    keys: tuple[tuple[str, str, int], ...] = field(repr=False, compare=False)
+    values: Mapping[str, Floats] = field(repr=False, compare=False)
 
     def of_kind(self, kind: Kind) -> list[Row]:
         """The rows of one kind, in order."""

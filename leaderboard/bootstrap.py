@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,30 +43,88 @@ def by_dataset(values: Floats, dataset: Ints) -> Floats:
     return np.stack([values[:, dataset == d].mean(axis=1) for d in np.unique(dataset)], axis=1)
 
 
-def resample(values: Floats, dataset: Ints, draws: int, seed: int) -> Floats:
-    """Draw datasets with replacement and, within each drawn dataset, seeds with replacement.
-
-    All generators share the draws, so that differences between them are paired.
+def known_by_dataset(values: Floats, dataset: Ints, datasets: int) -> Floats:
+    """Average the known values of each dataset.
 
     Args:
-        values: shape ``(generators, cells)``, no NaN.
+        values: shape ``(generators, cells)``, NaN where there is none.
+        dataset: the dataset of each cell, shape ``(cells,)``.
+        datasets: number of datasets.
+
+    Returns:
+        Shape ``(generators, datasets)``, NaN where there is none.
+    """
+    found = np.full((len(values), datasets), np.nan)
+    for d in range(datasets):
+        own = values[:, dataset == d]
+        known = ~np.isnan(own)
+        np.divide(np.where(known, own, 0).sum(axis=1), known.sum(axis=1), out=found[:, d], where=known.any(axis=1))
+    return found
+
+
+class Draws:
+    """Datasets drawn with replacement and, within each drawn dataset, seeds with replacement.
+
+    All generators, and all metrics over the same cells, share the draws, so that differences between them are paired.
+
+    Args:
         dataset: the dataset of each cell, shape ``(cells,)``.
         draws: number of bootstrap samples.
         seed: seed of the draws.
-
-    Returns:
-        Means over seeds, shape ``(generators, draws, datasets drawn)``.
     """
-    rng = np.random.default_rng(seed)
-    names = np.unique(dataset)
-    drawn = rng.integers(0, len(names), (draws, len(names)))
-    means = np.empty((len(values), *drawn.shape))
-    for d, name in enumerate(names):
-        here = drawn == d
-        cells = values[:, dataset == name]
-        seeds = rng.integers(0, cells.shape[1], (int(here.sum()), cells.shape[1]))
-        means[:, here] = cells[:, seeds].mean(axis=2)
-    return means
+
+    def __init__(self, dataset: Ints, draws: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        names = np.unique(dataset)
+        drawn = rng.integers(0, len(names), (draws, len(names)))
+        self._shape = drawn.shape
+        self._cells = [np.flatnonzero(dataset == name) for name in names]
+        self._where = [np.nonzero(drawn == d) for d in range(len(names))]
+        self._seeds = [_shares(rng, len(w[0]), len(c)) for w, c in zip(self._where, self._cells, strict=True)]
+
+    @cached_property
+    def _weights(self) -> Floats:
+        """What each cell weighs in each draw, shape ``(draws, cells)``."""
+        draws, datasets = self._shape
+        weights = np.zeros((draws, sum(map(len, self._cells))))
+        for cells, (draw, _), seeds in zip(self._cells, self._where, self._seeds, strict=True):
+            if len(draw):
+                some, first = np.unique(draw, return_index=True)
+                weights[np.ix_(some, cells)] = np.add.reduceat(seeds, first) / datasets
+        return weights
+
+    def means(self, values: Floats) -> Floats:
+        """Means over datasets.
+
+        Args:
+            values: shape ``(generators, cells)``, no NaN.
+
+        Returns:
+            Shape ``(generators, draws)``.
+        """
+        found: Floats = values @ self._weights.T
+        return found
+
+    def by_dataset(self, values: Floats) -> Floats:
+        """Means over the seeds of each drawn dataset.
+
+        Args:
+            values: shape ``(generators, cells)``, no NaN.
+
+        Returns:
+            Shape ``(generators, draws, datasets drawn)``.
+        """
+        means = np.empty((len(values), *self._shape))
+        for cells, (draw, position), seeds in zip(self._cells, self._where, self._seeds, strict=True):
+            means[:, draw, position] = values[:, cells] @ seeds.T
+        return means
+
+
+def _shares(rng: np.random.Generator, times: int, seeds: int) -> Floats:
+    """How often each seed of a dataset is drawn, as a share, shape ``(times, seeds)``."""
+    picked = rng.integers(0, seeds, (times, seeds)) + seeds * np.arange(times)[:, None]
+    shares: Floats = np.bincount(picked.ravel(), minlength=times * seeds).reshape(times, seeds) / seeds
+    return shares
 
 
 def interval(means: Floats) -> tuple[Floats, Floats]:

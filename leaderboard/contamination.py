@@ -10,49 +10,59 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..results.record import USABLE
+import numpy as np
+
 from .board import Contamination, Memory, MemoryTest
+from .frame import MEMORISATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-    import pandas as pd
+    from .section import Table, Values
 
-    from ..results.record import Measurement
-
-METRIC = "memorisation"
 TESTS = ("header", "row_completion", "feature_completion", "first_token")
 NOT_TESTED = "not tested"
 NOT_PUBLIC = "the table is not public, and models are asked about public tables alone"
 
 
-def contamination(values: pd.DataFrame) -> tuple[Contamination, ...]:
+def contamination(table: Table, values: Values) -> tuple[Contamination, ...]:
     """What every model knows of every table that a generator of it ran on, by model and table.
 
     A model without a name goes by its generator.
 
     Args:
-        values: a frame, see :func:`synthward.leaderboard.cards.judged`.
+        table: the records.
+        values: theirs, see :func:`synthward.leaderboard.cards.judged`.
     """
-    asked = _with_model(values)
+    told: dict[int, list[int]] = defaultdict(list)
+    for at in range(*values.metrics.get(MEMORISATION, slice(0)).indices(len(values.value))):
+        told[int(values.record[at])].append(at)
+    models = _models(table, values)
+    cells: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for n, (generator, dataset) in enumerate(zip(table.generator.tolist(), table.dataset.tolist(), strict=True)):
+        if model := models[generator]:
+            cells[model, table.datasets[dataset]].append(n)
     return tuple(
-        Contamination(str(model), str(dataset), {test: _test(cells, test) for test in TESTS})
-        for (model, dataset), cells in asked.groupby(["model", "dataset"], sort=True)
+        Contamination(model, dataset, {test: _test(table, values, own, told, test) for test in TESTS})
+        for (model, dataset), own in sorted(cells.items())
     )
 
 
-def by_generator(values: pd.DataFrame, found: Iterable[Contamination]) -> dict[str, dict[str, bool | None]]:
+def by_generator(table: Table, values: Values, found: Iterable[Contamination]) -> dict[str, dict[str, bool | None]]:
     """Of every generator with a language model: by dataset, whether the model knows it by heart.
 
     Args:
-        values: a frame, see :func:`synthward.leaderboard.cards.judged`.
-        found: what :func:`contamination` makes of it.
+        table: the records.
+        values: theirs, see :func:`synthward.leaderboard.cards.judged`.
+        found: what :func:`contamination` makes of them.
     """
     memorised = {(c.model, c.dataset): c.memorised for c in found}
     known: dict[str, dict[str, bool | None]] = defaultdict(dict)
-    ran = _with_model(values)[["generator", "model", "dataset"]].drop_duplicates()
-    for generator, model, dataset in ran.itertuples(index=False):
-        known[generator][dataset] = memorised[model, dataset]
+    models = _models(table, values)
+    for generator, dataset in dict.fromkeys(zip(table.generator.tolist(), table.dataset.tolist(), strict=True)):
+        if models[generator]:
+            label = table.datasets[dataset]
+            known[table.generators[generator]][label] = memorised[models[generator], label]
     return dict(known)
 
 
@@ -63,35 +73,44 @@ def counted(known: Iterable[bool | None]) -> Memory:
     return Memory(sum(said), len(said), len(given))
 
 
-def _with_model(values: pd.DataFrame) -> pd.DataFrame:
-    tested = values.loc[(values["metric"] == METRIC) & values["value"].notna(), "generator"]
-    nameless = (values["model"] == "") & values["generator"].isin(tested)
-    named = values.assign(model=values["model"].mask(nameless, values["generator"]))
-    return named[named["model"] != ""]
+def _models(table: Table, values: Values) -> list[str]:
+    """Label of each generator's model; a nameless one has that of its generator where any test has a value."""
+    own = values.metrics.get(MEMORISATION, slice(0))
+    tested = values.record[own][~np.isnan(values.value[own])]
+    nameless = {table.generators[g] for g in np.unique(table.generator[tested])}
+    return [
+        model or (label if label in nameless else "")
+        for label, model in zip(table.generators, table.models, strict=True)
+    ]
 
 
-def _test(cells: pd.DataFrame, test: str) -> MemoryTest:
-    """What most cells say of a test; the reason that most give, where none has a value."""
-    measured = cells[(cells["metric"] == METRIC) & cells["cell_status"].isin(USABLE)]
-    own = measured[measured["variant"] == test]
-    known = own[own["value"].notna()]
-    if len(known):
-        said = Counter(map(_said, known["measurement"], known["reason"]))
-        most = max(said, key=lambda t: (said[t], t.n or 0, repr(t)))
-        return replace(most, dissent=len(known) - said[most])
-    if not (cells["sharing"] == "public").any():
-        return MemoryTest(status=NOT_TESTED, reason=NOT_PUBLIC)
-    lacking = own if len(own) else measured[measured["variant"] == ""]
-    if len(lacking):
-        reasons = Counter(zip(lacking["status"], lacking["reason"], strict=True))
-        status, reason = max(reasons, key=lambda r: (reasons[r], r))
-        return MemoryTest(status=status, reason=reason)
-    ran = cells["cell_status"].isin(USABLE).any()
-    return MemoryTest(status=NOT_TESTED, reason="the metric was not asked for" if ran else "no cell gave a table")
+def _test(
+    table: Table, values: Values, cells: Sequence[int], told: Mapping[int, Sequence[int]], test: str
+) -> MemoryTest:
+    """What most cells say of a test; the reason that most give, where none has a value.
 
-
-def _said(measured: Measurement, reason: str) -> MemoryTest:
-    baseline, distinct = (measured.breakdown.get(part) for part in ("baseline", "distinct"))
-    return MemoryTest(
-        measured.value, measured.low, measured.high, measured.n, baseline, distinct, str(measured.status), reason
+    Args:
+        table: the records.
+        values: theirs.
+        cells: the records of one model on one table.
+        told: by record the positions of what its metric says.
+        test: its name.
+    """
+    ran = [n for n in cells if table.usable[n]]
+    measured = [(at, values.kinds[values.kind[at]]) for n in ran for at in told.get(n, ())]
+    own = [(at, kind) for at, kind in measured if kind[2] == test]
+    known = Counter(
+        MemoryTest(float(values.value[at]), *values.asked[at], status, reason)
+        for at, (_, _, _, status, reason) in own
+        if not np.isnan(values.value[at])
     )
+    if known:
+        most = max(known, key=lambda t: (known[t], t.n or 0, repr(t)))
+        return replace(most, dissent=known.total() - known[most])
+    if not table.public[cells].any():
+        return MemoryTest(status=NOT_TESTED, reason=NOT_PUBLIC)
+    lacking = Counter(kind[3:] for _, kind in own or [(at, kind) for at, kind in measured if not kind[2]])
+    if lacking:
+        status, reason = max(lacking, key=lambda r: (lacking[r], r))
+        return MemoryTest(status=status, reason=reason)
+    return MemoryTest(status=NOT_TESTED, reason="the metric was not asked for" if ran else "no cell gave a table")

@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from ..results.record import USABLE, Phase
+import numpy as np
+
+from ..results.record import Phase
 from .board import Failure
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from .section import Table, Values
 
 
-def failures(values: pd.DataFrame) -> tuple[Failure, ...]:
-    """Cells without a table, counted by generator, dataset, status, phase and message.
-
-    Args:
-        values: a frame, see :func:`synthward.leaderboard.frame.frame`.
-    """
-    cells = values.drop_duplicates("id")
-    failed = cells[~cells["cell_status"].isin(USABLE)]
-    same = Counter(zip(*(failed[c] for c in ("generator", "dataset", "cell_status", "phase", "message")), strict=True))
+def failures(table: Table) -> tuple[Failure, ...]:
+    """Cells without a table, counted by generator, dataset, status, phase and message."""
+    failed = np.flatnonzero(~table.usable).tolist()
+    same = Counter(
+        (
+            table.generators[table.generator[n]],
+            table.datasets[table.dataset[n]],
+            *(table.cells[n].status, table.cells[n].phase, table.cells[n].message),
+        )
+        for n in failed
+    )
     return tuple(
         Failure(g, d, "", status, phase, message, n) for (g, d, status, phase, message), n in sorted(same.items())
     )
 
 
-def holes(values: pd.DataFrame) -> tuple[Failure, ...]:
+def holes(table: Table, values: Values) -> tuple[Failure, ...]:
     """Values that are missing, partial or ruled out in cells with a table, by dataset, metric, status and reason.
 
     Args:
-        values: a frame, see :func:`synthward.leaderboard.cards.judged`.
+        table: the records.
+        values: theirs, see :func:`synthward.leaderboard.cards.judged`.
     """
-    who: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
-    for m in values[values["cell_status"].isin(USABLE) & (values["metric"] != "")].to_dict("records"):
-        status, reason = m["status"], m["reason"]
-        if reason or math.isnan(m["value"]):
-            name = f"{m['metric']} ({m['variant']})" if m["variant"] else m["metric"]
-            who[m["dataset"], name, status, reason].append(m["generator"])
+    told = values.of_kinds([bool(reason) for *_, reason in values.kinds])
+    where = np.flatnonzero((told | np.isnan(values.value)) & table.usable[values.record])
+    record = values.record[where]
+    of_what = np.stack([table.dataset[record], values.kind[where], table.generator[record]])
+    found, counts = np.unique(of_what, axis=1, return_counts=True)
+    who: dict[tuple[str, str, str, str], Counter[str]] = defaultdict(Counter)
+    for dataset, kind, generator, count in zip(*found.tolist(), counts.tolist(), strict=True):
+        metric, _, variant, status, reason = values.kinds[kind]
+        name = f"{metric} ({variant})" if variant else metric
+        who[table.datasets[dataset], name, status, reason][table.generators[generator]] += count
     return tuple(
-        Failure(", ".join(sorted(set(g))), dataset, metric, status, str(Phase.EVALUATE), reason, len(g))
+        Failure(", ".join(sorted(g)), dataset, metric, status, str(Phase.EVALUATE), reason, g.total())
         for (dataset, metric, status, reason), g in sorted(who.items())
     )

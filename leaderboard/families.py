@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..results.record import Family, MetricCard
 from . import bootstrap, rank
-from .board import Column, FamilyScores, Mark, Standing
+from .board import Column, FamilyScores, Imputed, Mark, Standing
 from .naming import is_reference
 from .normalise import combined, scaled
 from .scoring import Cells, loss
@@ -94,6 +95,8 @@ def _family(
         ceiling,
         {label: replace(s, mark=marks.get(label, "")) for label, s in zip(cells.generators, by_row, strict=True)},
         _by_dataset(cells, grid),
+        _covered(cells, grid),
+        _imputed(cells, whole, grid),
         {label: float(at_floor[g] / entries) for g, label in enumerate(cells.generators) if at_floor[g]},
         standings,
         pairwise,
@@ -156,7 +159,9 @@ def _cost(cells: Cells, values: Mapping[str, Floats], rows: Floats) -> FamilySco
     grid = np.divide(1000 * seconds, rows, out=np.full(rows.shape, np.nan), where=rows > 0)
     column, by_row = cells.score(card, "", grid)
     scores = dict(zip(cells.generators, by_row, strict=True))
-    return FamilyScores(column, {}, "", "", scores, _by_dataset(cells, grid), {}, {}, {}, None)
+    return FamilyScores(
+        column, {}, "", "", scores, _by_dataset(cells, grid), _covered(cells, grid), {}, {}, {}, {}, None
+    )
 
 
 def _by_dataset(cells: Cells, grid: Floats) -> dict[str, dict[str, float]]:
@@ -166,11 +171,48 @@ def _by_dataset(cells: Cells, grid: Floats) -> dict[str, dict[str, float]]:
         cells: of the section.
         grid: shape ``(generators, cells)``, NaN where there is no value.
     """
-    found: dict[str, dict[str, float]] = {}
-    for g, label in enumerate(cells.generators):
-        own = {name: grid[g, cells.dataset == d] for d, name in enumerate(cells.datasets)}
-        found[label] = {name: float(np.nanmean(seeds)) for name, seeds in own.items() if not np.isnan(seeds).all()}
-    return found
+    means = bootstrap.known_by_dataset(grid, cells.dataset, len(cells.datasets)).tolist()
+    return {
+        label: {name: mean for name, mean in zip(cells.datasets, own, strict=True) if not math.isnan(mean)}
+        for label, own in zip(cells.generators, means, strict=True)
+    }
+
+
+def _covered(cells: Cells, grid: Floats) -> dict[str, dict[str, tuple[int, int]]]:
+    """On how many cells of each dataset a generator has a score, and how many count there."""
+    where = _applies(cells, grid)
+    count = np.bincount(cells.dataset[where], minlength=len(cells.datasets)).tolist()
+    known = ~np.isnan(grid[:, where])
+    covered = [np.bincount(cells.dataset[where][own], minlength=len(cells.datasets)).tolist() for own in known]
+    return {
+        label: {name: (k, n) for name, k, n in zip(cells.datasets, own, count, strict=True) if n}
+        for label, own in zip(cells.generators, covered, strict=True)
+    }
+
+
+def _imputed(cells: Cells, whole: MetricCard, grid: Floats) -> dict[str, Imputed]:
+    """The score of every competitor if its missing cells counted as the floor.
+
+    Args:
+        cells: of the section.
+        whole: card of the score.
+        grid: shape ``(generators, cells)``, NaN where there is no score.
+    """
+    where = _applies(cells, grid)
+    rivals = [g for g, facts in enumerate(cells.facts) if not is_reference(facts)]
+    if not rivals or not where.any():
+        return {}
+    filled = np.full((len(rivals), len(where)), np.nan)
+    filled[:, where] = np.nan_to_num(grid[rivals][:, where], nan=0.0)
+    missing = np.isnan(grid[rivals][:, where]).mean(axis=1).tolist()
+    _, scores = replace(cells, complete=np.zeros(len(rivals), bool)).score(whole, "", filled)
+    return {cells.generators[g]: Imputed(score, rate) for g, score, rate in zip(rivals, scores, missing, strict=True)}
+
+
+def _applies(cells: Cells, grid: Floats) -> Bools:
+    """The cells that count, of datasets where anybody has a score, shape ``(cells,)``."""
+    where = cells.counted & ~np.isnan(grid).all(axis=0)
+    return cells.counted & np.isin(cells.dataset, cells.dataset[where])
 
 
 def _standings(
@@ -191,7 +233,7 @@ def _standings(
     losses = 1 - bootstrap.by_dataset(values, dataset)
     bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(labels)
     if bootstrap.basis(dataset):
-        drawn = 1 - bootstrap.resample(values, dataset, min(cells.draws, ELO_DRAWS), cells.seed)
+        drawn = 1 - bootstrap.Draws(dataset, min(cells.draws, ELO_DRAWS), cells.seed).by_dataset(values)
         bounds = list(zip(*(ends.tolist() for ends in bootstrap.interval(rank.elo(drawn))), strict=True))
     mean_ranks = rank.ranks(losses).mean(axis=1)
     win_rate, elo, improvability = rank.win_rate(losses), rank.elo(losses), rank.improvability(losses)

@@ -1,82 +1,234 @@
-"""Records as one long table, and what makes two of them comparable."""
+"""Records as columns: no object for each of millions of values."""
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
+import numpy as np
 
-from ..results.errors import UserError
-from ..results.record import USABLE, canonical_json
-from .naming import dataset_labels, generator_key, generator_labels, language_models, model_labels, plain
+from ..results.decoding import Decoded, Kind
+from ..results.record import DatasetFacts, GeneratorFacts, MetricCard, Record, canonical_json
+from .naming import LanguageModel, model_in_details, plain
+from .software import named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-    from ..results.record import Record
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int32]
 
 MAX_MESSAGE = 300
-COLUMNS = [
-    *("id", "section", "dataset", "sharing", "generator", "model", "access", "split_seed", "seed"),
-    *("rows", "cell_status", "phase", "message"),
-    *("metric", "version", "variant", "value", "status", "reason", "card", "measurement"),
-]
+MAX_ROWS = 2**53  # more rows than a float counts are no number of rows
+MEMORISATION = "memorisation"  # the metric of which more than its values is shown
 
 
-def frame(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per measurement; a record without measurements keeps one row, with an empty metric.
+class Cell(NamedTuple):
+    """One record: what of it is its own.
 
-    Where two records are of the same cell, the later one in the iteration stands.
-
-    Returns:
-        Columns ``id``, ``section`` (canonical JSON of track and protocol), ``dataset`` (label),
-        ``sharing``, ``generator`` (label), ``model`` (label of its language model, or empty),
-        ``access``, ``split_seed``, ``seed``, ``rows`` (of the synthetic table, or as many as were
-        asked for), ``cell_status``, ``phase``, ``message``, and of the measurement ``metric``,
-        ``version``, ``variant``, ``value`` (NaN unless usable), ``status``, ``reason``, ``card``,
-        ``measurement`` (itself, with its interval and breakdown).
+    Attributes:
+        id, digest, seed, status, phase, message: of the record.
+        protocol: its name of the protocol.
+        rows: of the synthetic table, ``None`` without one.
+        asked: rows that were asked for.
+        seconds: wall clock of all phases.
+        peak_memory_mb: of its process, where it was measured.
+        values: number of measurements.
+        source: its file, or the record itself.
     """
-    kept = one_per_cell(records)
-    generators, datasets, models = generator_labels(kept), dataset_labels(kept), language_models(kept)
-    names = model_labels(models.values())
-    named = {key: names[model] for key, model in models.items()}
-    rows: list[tuple[Any, ...]] = []
-    for record in kept:
-        key = generator_key(record.generator)
-        cell = (
-            *(record.id, section_key(record), datasets[record.dataset.fingerprint], record.dataset.sharing),
-            *(generators[key], named.get(key, ""), record.generator.access, *repeat(record)),
-            record.artifact.rows if record.artifact else record.rows_requested,
-            *(str(record.status), str(record.phase), plain(record.message, MAX_MESSAGE)),
-        )
-        for m in record.measurements:
-            usable = m.value is not None and math.isfinite(m.value) and m.status in USABLE and record.status in USABLE
-            value = m.value if usable else math.nan
-            rows.append(
-                (
-                    *cell,
-                    m.metric,
-                    m.version,
-                    m.variant,
-                    value,
-                    str(m.status),
-                    plain(m.reason, MAX_MESSAGE),
-                    record.cards.get(m.metric),
-                    m,
-                )
+
+    id: str
+    digest: str
+    seed: int
+    status: str
+    phase: str
+    message: str
+    protocol: str
+    rows: int | None
+    asked: int
+    seconds: float
+    peak_memory_mb: float | None
+    values: int
+    source: str | Record
+
+
+class Asked(NamedTuple):
+    """More of a measurement of ``memorisation``: its interval, number of requests, and parts of its breakdown."""
+
+    low: float | None
+    high: float | None
+    n: int | None
+    baseline: float | None
+    distinct: float | None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Track and protocol as the identity of a record states them."""
+
+    track: str
+    stated: dict[str, Any]
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        """What the parts of the split and the number of rows follow from, without its name and its seed."""
+        return {key: value for key, value in self.stated.items() if key not in ("name", "split_seed")}
+
+    @property
+    def split_seed(self) -> str:
+        """The seed of the split, empty if the protocol has none."""
+        return str(self.stated.get("split_seed", ""))
+
+    @property
+    def section(self) -> str:
+        """What two records must have in common to be compared."""
+        return canonical_json({"track": self.track, "protocol": self.compared})
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """What many records share, each thing once. ``Results.codes`` says by their position which record has which."""
+
+    generator: list[GeneratorFacts] = field(default_factory=list)
+    dataset: list[DatasetFacts] = field(default_factory=list)
+    protocol: list[Protocol] = field(default_factory=list)
+    model: list[LanguageModel | None] = field(default_factory=list)
+    software: list[tuple[tuple[str, str], ...]] = field(default_factory=list)
+    cards: list[Mapping[str, MetricCard]] = field(default_factory=list)
+
+
+def _dumped(facts: GeneratorFacts | DatasetFacts) -> str:
+    return canonical_json(facts.model_dump(mode="json"))
+
+
+# What tells two things apart that have no hash of their own.
+KEYS: Mapping[str, Callable[[Any], Hashable] | None] = {
+    "generator": _dumped,
+    "dataset": _dumped,
+    "protocol": lambda protocol: canonical_json([protocol.track, protocol.stated]),
+    "model": None,
+    "software": None,
+    "cards": lambda cards: frozenset(cards.items()),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Records, one row each, and their measurements, one row each.
+
+    Attributes:
+        cells: the records.
+        distinct: what records share.
+        codes: by field of ``distinct`` the position of what each record has, shape ``(records,)``.
+        kinds: metric, version, variant, status and reason of measurements, each once.
+        kind: position in ``kinds`` of every measurement, record by record, shape ``(measurements,)``.
+        value: as measured, NaN where there is none, shape ``(measurements,)``.
+        asked: of the metric ``memorisation``, more of a measurement by its position.
+    """
+
+    cells: list[Cell]
+    distinct: Distinct
+    codes: Mapping[str, Ints]
+    kinds: list[Kind]
+    kind: Ints
+    value: Floats
+    asked: dict[int, Asked]
+
+
+class Collector:
+    """Puts records into columns."""
+
+    def __init__(self) -> None:
+        self._cells: list[Cell] = []
+        self._distinct = Distinct()
+        self._tables = {name: _Table(getattr(self._distinct, name), key) for name, key in KEYS.items()}
+        self._codes: dict[str, list[int]] = {name: [] for name in KEYS}
+        self._protocols: dict[tuple[int, str], Protocol] = {}
+        self._kinds: dict[Kind, int] = {}
+        self._layouts: dict[tuple[Kind, ...], Ints] = {}
+        self._kind: list[Ints] = []
+        self._value: list[Floats] = []
+        self._count = 0
+        self._asked: dict[int, Asked] = {}
+
+    def add(self, record: Decoded | Record, source: str | Record) -> None:
+        """Take in a record.
+
+        Args:
+            record: verified.
+            source: its file, or the record itself.
+        """
+        if isinstance(record, Decoded):
+            kinds, values, rows = record.layout.kinds, record.values, record.rows
+        else:
+            kinds = tuple((m.metric, m.version, m.variant, str(m.status), m.reason) for m in record.measurements)
+            values = np.array([m.value for m in record.measurements], dtype=float)
+            rows = record.artifact.rows if record.artifact else None
+        stated = record.identity["protocol"]
+        seen = (id(stated), record.track)
+        if (protocol := self._protocols.get(seen)) is None:
+            protocol = self._protocols[seen] = Protocol(record.track, stated)
+        shared = {
+            "generator": record.generator,
+            "dataset": record.dataset,
+            "protocol": protocol,
+            "model": model_in_details(record.details),
+            "software": named(record.provenance),
+            "cards": record.cards,
+        }
+        for name, thing in shared.items():
+            self._codes[name].append(self._tables[name].code(thing))
+        if (layout := self._layouts.get(kinds)) is None:
+            shown = [(m, version, v, s, plain(reason, MAX_MESSAGE)) for m, version, v, s, reason in kinds]
+            layout = np.array([self._kinds.setdefault(kind, len(self._kinds)) for kind in shown], np.int32)
+            self._layouts[kinds] = layout
+        for place, m in enumerate(record.measurements if MEMORISATION in record.cards else ()):
+            if m.metric == MEMORISATION:
+                parts = (m.breakdown.get(part) for part in ("baseline", "distinct"))
+                self._asked[self._count + place] = Asked(m.low, m.high, m.n, *parts)
+        self._kind.append(layout)
+        self._value.append(values)
+        self._count += len(values)
+        self._cells.append(
+            Cell(
+                id=record.id,
+                digest=record.digest,
+                seed=record.seed,
+                status=str(record.status),
+                phase=str(record.phase),
+                message=plain(record.message, MAX_MESSAGE),
+                protocol=record.protocol,
+                rows=None if rows is None else min(rows, MAX_ROWS),
+                asked=min(record.rows_requested, MAX_ROWS),
+                seconds=_wall(record.seconds),
+                peak_memory_mb=record.peak_memory_mb,
+                values=len(values),
+                source=source,
             )
-        if not record.measurements:
-            rows.append((*cell, "", 0, "", math.nan, "", "", None, None))
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"value": float})
+        )
+
+    def results(self) -> Results:
+        """All records that were taken in."""
+        return Results(
+            cells=self._cells,
+            distinct=self._distinct,
+            codes={name: np.array(codes, np.int32) for name, codes in self._codes.items()},
+            kinds=list(self._kinds),
+            kind=np.concatenate([*self._kind, np.zeros(0, np.int32)]),
+            value=np.concatenate([*self._value, np.zeros(0)]),
+            asked=self._asked,
+        )
 
 
-def unfit(record: Record) -> str:
+def unfit(record: Decoded | Record) -> str:
     """Why a record cannot be shown beside others, in one clause; empty if it can."""
     stated = record.identity.get("protocol")
-    if not isinstance(stated, dict) or not protocol(record):
+    if not isinstance(stated, dict) or not Protocol(record.track, stated).compared:
         return "names no protocol, so nothing says what to compare it with: run it again"
+    if isinstance(record, Decoded):  # the rest was verified
+        return ""
     for m in record.measurements:
         if m.metric not in record.cards or record.cards[m.metric].name != m.metric:
             return f"measures '{m.metric}' without its card: score that cell again"
@@ -88,38 +240,63 @@ def unfit(record: Record) -> str:
     return ""
 
 
-def protocol(record: Record) -> dict[str, Any]:
-    """What the parts of the split and the number of rows follow from, without its name and its seed."""
-    return {key: value for key, value in _protocol(record).items() if key not in ("name", "split_seed")}
-
-
-def repeat(record: Record) -> tuple[str, int]:
-    """What tells one repeat from another: the seed of the split, if the protocol has one, and that of the cell."""
-    return str(_protocol(record).get("split_seed", "")), record.seed
-
-
-def section_key(record: Record) -> str:
-    """What two records must have in common to be compared."""
-    return canonical_json({"track": record.track, "protocol": protocol(record)})
-
-
-def by_section(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """Records by :func:`section_key`, in order."""
-    sections: dict[str, list[Record]] = defaultdict(list)
+def collect(records: Iterable[Record]) -> Results:
+    """Records as columns, all of which are fit to be shown."""
+    collector = Collector()
     for record in records:
-        sections[section_key(record)].append(record)
-    return dict(sections)
+        collector.add(record, record)
+    return collector.results()
 
 
-def one_per_cell(records: Iterable[Record]) -> list[Record]:
-    """The last record of every cell, so that a re-run stands for the run before it."""
-    by_id = {record.id: record for record in records}
-    cells = {(section_key(r), r.dataset.fingerprint, generator_key(r.generator), repeat(r)): r for r in by_id.values()}
-    return list(cells.values())
+def merge(parts: Sequence[Results]) -> Results:
+    """The records of several parts, one after the other."""
+    distinct = Distinct()
+    kinds: dict[Kind, int] = {}
+    tables = {name: _Table(getattr(distinct, name), key) for name, key in KEYS.items()}
+    codes: dict[str, list[Ints]] = {name: [np.zeros(0, np.int32)] for name in KEYS}
+    kind, count = [np.zeros(0, np.int32)], 0
+    asked: dict[int, Asked] = {}
+    for part in parts:
+        for name, table in tables.items():
+            into = np.array([table.code(thing) for thing in getattr(part.distinct, name)], np.int32)
+            codes[name].append(into[part.codes[name]])
+        kind.append(np.array([kinds.setdefault(k, len(kinds)) for k in part.kinds], np.int32)[part.kind])
+        asked |= {count + place: more for place, more in part.asked.items()}
+        count += len(part.value)
+    return Results(
+        cells=[cell for part in parts for cell in part.cells],
+        distinct=distinct,
+        codes={name: np.concatenate(columns) for name, columns in codes.items()},
+        kinds=list(kinds),
+        kind=np.concatenate(kind),
+        value=np.concatenate([np.zeros(0), *(part.value for part in parts)]),
+        asked=asked,
+    )
 
 
-def _protocol(record: Record) -> dict[str, Any]:
-    stated = record.identity.get("protocol")
-    if not isinstance(stated, dict):
-        raise UserError(f"record {record.id} {unfit(record)}")
-    return stated
+class _Table:
+    """Gives every distinct thing its position in a list."""
+
+    def __init__(self, things: list[Any], key: Callable[[Any], Hashable] | None) -> None:
+        self._things, self._key = things, key
+        self._by_key: dict[Hashable, int] = {}
+        self._by_object: dict[int, tuple[Any, int]] = {}  # which keeps the object, so that no other gets its number
+
+    def code(self, thing: Any) -> int:
+        if self._key is None:
+            return self._position(thing, thing)
+        known = self._by_object.get(id(thing))
+        if known is None:
+            known = self._by_object[id(thing)] = thing, self._position(self._key(thing), thing)
+        return known[1]
+
+    def _position(self, key: Hashable, thing: Any) -> int:
+        if (position := self._by_key.get(key)) is None:
+            position = self._by_key[key] = len(self._things)
+            self._things.append(thing)
+        return position
+
+
+def _wall(seconds: Mapping[str, float]) -> float:
+    """The total of the phases, or their sum where a record has none."""
+    return seconds["total"] if "total" in seconds else sum(seconds.values())

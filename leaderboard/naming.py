@@ -11,7 +11,7 @@ from ..results.record import canonical_json, sha256_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ..results.record import GeneratorFacts, Record
+    from ..results.record import DatasetFacts, GeneratorFacts
 
 # What each access tier of `synthward.generators` lets a generator see, from least to most.
 TIERS = {
@@ -70,13 +70,15 @@ def generator_key(facts: GeneratorFacts) -> str:
     return sha256_json(facts.model_dump(mode="json", exclude={"name"}))
 
 
-def generator_labels(records: Iterable[Record]) -> dict[str, str]:
+def generator_labels(facts: Mapping[str, GeneratorFacts], models: Mapping[str, LanguageModel]) -> dict[str, str]:
     """Label of every generator by :func:`generator_key`: its name, and the settings in which namesakes differ.
 
     One behind which a language model stands is named with the model.
+
+    Args:
+        facts: of the generators, by their key.
+        models: what :func:`language_models` makes of them.
     """
-    given = list(records)
-    facts, models = {generator_key(r.generator): r.generator for r in given}, language_models(given)
     names = {key: f"{f.name}{BY_MODEL}{models[key].name}" if key in models else f.name for key, f in facts.items()}
     return _distinguish({key: (names[key], {**_flat(f.params), "version": f.version}) for key, f in facts.items()})
 
@@ -89,19 +91,26 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def language_models(records: Iterable[Record]) -> dict[str, LanguageModel]:
+def language_models(made: Iterable[tuple[str, GeneratorFacts, LanguageModel | None]]) -> dict[str, LanguageModel]:
     """By :func:`generator_key` the language model behind every generator that has one.
 
     The settings name it, or those of the generator that is wrapped. Where it is no setting, as of a generator that
     trains one model of its own, the details of the records do.
+
+    Args:
+        made: key and facts of the generators of records, and the model that these records' details name.
     """
     named: dict[str, set[LanguageModel]] = defaultdict(set)
-    for record in records:
-        account = record.details.get("llm")
-        stated = account.get("model") if isinstance(account, dict) else None
-        if model := _model_in(record.generator.params) or _model(stated):
-            named[generator_key(record.generator)].add(model)
+    for key, facts, stated in made:
+        if model := _model_in(facts.params) or stated:
+            named[key].add(model)
     return {key: min(models) for key, models in named.items()}
+
+
+def model_in_details(details: Mapping[str, Any]) -> LanguageModel | None:
+    """The language model that a record's details name."""
+    account = details.get("llm")
+    return _model(account.get("model")) if isinstance(account, dict) else None
 
 
 def model_labels(models: Iterable[LanguageModel]) -> dict[LanguageModel, str]:
@@ -123,9 +132,8 @@ def _model(stated: Any) -> LanguageModel | None:
     return LanguageModel(stated["model"], *(str(stated.get(field) or "") for field in ("endpoint", "digest")))
 
 
-def dataset_labels(records: Iterable[Record]) -> dict[str, str]:
+def dataset_labels(facts: Mapping[str, DatasetFacts]) -> dict[str, str]:
     """Label of every dataset by fingerprint: its name, and the fingerprint's beginning where namesakes differ."""
-    facts = {r.dataset.fingerprint: r.dataset for r in records}
     return _distinguish({key: (f.name, {"fingerprint": key[:8]}) for key, f in facts.items()})
 
 

@@ -8,32 +8,37 @@ from typing import TYPE_CHECKING, Any
 from .naming import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..results.record import Record
+    from collections.abc import Iterable, Mapping
 
 MAX_TEXT = 60
 
 
-def software(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
+def software(stated: Iterable[tuple[tuple[str, str], ...]]) -> dict[str, tuple[str, ...]]:
     """Versions of packages, Python and source, and the processor, several where records differ.
 
-    Source versions are commits, cut to 10 digits, with ``-dirty`` where the code had uncommitted changes.
+    Args:
+        stated: what :func:`named` finds in the records.
     """
     found: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        stated: dict[str, Any] = {name: record.provenance.get(name) for name in ("python", "cpu")}
-        stated["commit"] = _commit(record)
-        packages = record.provenance.get("packages")
-        stated |= packages if isinstance(packages, dict) else {}
-        for name, version in stated.items():
-            if isinstance(version, str):
-                found[plain(name, MAX_TEXT)].add(plain(version, MAX_TEXT))
+    for pairs in stated:
+        for name, version in pairs:
+            found[plain(name, MAX_TEXT)].add(plain(version, MAX_TEXT))
     return {name: tuple(sorted(found[name])) for name in sorted(found, key=str.lower)}
 
 
-def _commit(record: Record) -> str | None:
-    git = record.provenance.get("git")
+def named(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Names and versions that the provenance of a record states.
+
+    Source versions are commits, cut to 10 digits, with ``-dirty`` where the code had uncommitted changes.
+    """
+    stated: dict[str, Any] = {name: provenance.get(name) for name in ("python", "cpu")}
+    stated["commit"] = _commit(provenance.get("git"))
+    packages = provenance.get("packages")
+    stated |= packages if isinstance(packages, dict) else {}
+    return tuple([(name, version) for name, version in stated.items() if isinstance(version, str)])
+
+
+def _commit(git: Any) -> str | None:
     if not isinstance(git, dict) or not git.get("commit"):
         return None
     return str(git["commit"])[:10] + ("-dirty" if git.get("dirty") else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from .decoding import Decoded, Decoder, UnsureError
 from .errors import UserError
-from .record import RECORD_VERSION, MetricCard, Record, canonical_json, seal, sha256_json
+from .record import RECORD_VERSION, MetricCard, Record, canonical_json, sealed, sha256_json
 
 RECORD_NAME = "record.json"
 CARDS_NAME = re.compile(r"cards-[0-9a-f]{64}\.json")
@@ -97,6 +99,20 @@ def read_record(path: Path, cards: CardFiles, *, unscored: bool = False) -> Reco
     return record
 
 
+def read_decoded(path: Path | str, cards: CardFiles, decoder: Decoder) -> Decoded | Record:
+    """As :func:`read_record`, and several times as fast for all but a few.
+
+    Args:
+        path: its file.
+        cards: where the cards of its metrics are.
+        decoder: of these cards.
+    """
+    try:
+        return decoder.decode(_text(path))
+    except UnsureError:
+        return read_record(Path(path), cards)
+
+
 def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = lambda _: None) -> Iterator[Record]:
     """All records below a folder that verify, in the order of their paths.
 
@@ -104,13 +120,10 @@ def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = 
         folder: a store, a folder of published records, or one of its folders of one dataset.
         report: called with the reason for each file that is left out.
     """
-    below = folder / "cells"  # beside them a store keeps much that is no record, such as replies of language models
-    found = below.glob(f"*/{RECORD_NAME}") if below.is_dir() else folder.rglob("*.json")
-    with_cards = (place for place in (folder, folder.resolve().parent) if any(place.glob("cards-*.json")))
-    cards = CardFiles(next(with_cards, folder))
-    for path in sorted(p for p in found if p.is_file() and not CARDS_NAME.fullmatch(p.name)):
+    cards = card_files(folder)
+    for path in record_files(folder):
         try:
-            record = read_record(path, cards)
+            record = read_record(Path(path), cards)
         except DamagedRecordError as error:
             report(error)
         except FileNotFoundError:  # another process has just set it aside
@@ -119,9 +132,45 @@ def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = 
             yield record
 
 
+def record_files(folder: Path) -> Iterator[str]:
+    """The files of all records below a folder, in the order of their paths."""
+    below = folder / "cells"  # beside them a store keeps much that is no record, such as replies of language models
+    if not below.is_dir():
+        yield from _json_files(folder)
+        return
+    for cell in sorted(os.listdir(below)):
+        path = os.path.join(below, cell, RECORD_NAME)
+        if os.path.isfile(path):
+            yield path
+
+
+def card_files(folder: Path) -> CardFiles:
+    """The cards of the records below a folder: in itself, or beside it where it is that of one dataset."""
+    with_cards = (place for place in (folder, folder.resolve().parent) if any(place.glob("cards-*.json")))
+    return CardFiles(next(with_cards, folder))
+
+
+def _json_files(folder: Path | str) -> Iterator[str]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:  # it has just gone, or is not for us to read
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _json_files(entry.path)
+        elif entry.name.endswith(".json") and entry.is_file() and not CARDS_NAME.fullmatch(entry.name):
+            yield entry.path
+
+
+def _text(path: Path | str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        data = file.readall()
+    return data.replace(b"\r\n", b"\n") if b"\r" in data else data  # git may have checked it out on Windows
+
+
 def _content(path: Path) -> dict[str, Any]:
     """What a file holds, if it is a record of this version and as it was written."""
-    data = path.read_bytes().replace(b"\r\n", b"\n")  # git may have checked it out with the ends of lines of Windows
+    data = _text(path)
     try:
         content = from_json(data)
     except ValueError as error:
@@ -133,7 +182,6 @@ def _content(path: Path) -> dict[str, Any]:
             f"{path} is a record of version {content['record_version']!r:.20}, and this synthward reads version "
             f"{RECORD_VERSION}: run its cell again, or use the synthward that wrote it"
         )
-    text, found, digest = data.rpartition(b',\n "digest": ')
-    if not found or content.get("digest") != seal(text.decode()) or digest != b'"%b"\n}\n' % content["digest"].encode():
+    if not (digest := sealed(data)) or content.get("digest") != digest:
         raise DamagedRecordError(f"{path} was changed after it was written: its digest does not match")
     return content

@@ -30,6 +30,7 @@ class Status(StrEnum):
     CRASHED = "crashed"  # the process died: segmentation fault, kill, exit
 
 
+TOLERANCE: Final = 1e-9  # by which a value may lie out of the bounds of its metric
 USABLE = (Status.OK, Status.PARTIAL)  # there is a table, or a value
 
 
@@ -282,7 +283,7 @@ class Record(Frozen):
             return f"there is no card for its metric {measurement.metric}"
         lower = -math.inf if card.lower is None else card.lower
         upper = math.inf if card.upper is None else card.upper
-        if measurement.value is not None and not lower - 1e-9 <= measurement.value <= upper + 1e-9:
+        if measurement.value is not None and not lower - TOLERANCE <= measurement.value <= upper + TOLERANCE:
             return f"its {measurement.metric} of {measurement.value:g} is out of bounds"
         return ""
 
@@ -306,9 +307,21 @@ def seal(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def sealed(data: bytes) -> str:
+    """The digest in the last line of a record's text, if it is that of all before it; else an empty string."""
+    text, found, last = data.rpartition(b',\n "digest": ')
+    digest = hashlib.sha256(text).hexdigest()
+    return digest if found and last == b'"%b"\n}\n' % digest.encode() else ""
+
+
 def cell_id(identity: dict[str, Any]) -> str:
     """Content address of a cell: the first 20 hex digits of its identity's SHA-256."""
-    return sha256_json(identity)[:20]
+    return cell_id_of(canonical_json(identity))
+
+
+def cell_id_of(canonical: str) -> str:
+    """As :func:`cell_id`, of an identity's canonical JSON."""
+    return hashlib.sha256(canonical.encode()).hexdigest()[:20]
 
 
 def canonical_json(value: Any) -> str:

@@ -16,8 +16,8 @@ from synthward.leaderboard import bootstrap, markdown, page
 from synthward.leaderboard.aggregate import summarise
 from synthward.leaderboard.build import build
 from synthward.leaderboard.cited import CitedTable, load_cited
-from synthward.leaderboard.frame import frame
-from synthward.leaderboard.naming import generator_labels
+from synthward.leaderboard.frame import collect
+from synthward.leaderboard.naming import generator_key, generator_labels, language_models
 from synthward.leaderboard.terminal import terminal_summary
 from synthward.leaderboard.text import embedded, number
 from synthward.results.errors import UserError
@@ -197,7 +197,7 @@ def test_the_interval_covers_datasets_and_seeds_and_is_reproducible() -> None:
 def test_the_bootstrap_has_the_variance_of_resampled_datasets() -> None:
     # One seed per dataset: the bootstrap mean of n values has variance (population variance) / n.
     values = np.array([[0.0, 1.0, 2.0, 5.0]])
-    means = bootstrap.resample(values, np.arange(4), 40_000, 0).mean(axis=2)[0]
+    means = bootstrap.Draws(np.arange(4), 40_000, 0).means(values)[0]
     assert means.mean() == pytest.approx(2.0, abs=0.02)
     assert means.var() == pytest.approx(values.var() / 4, rel=0.03)
 
@@ -205,7 +205,7 @@ def test_the_bootstrap_has_the_variance_of_resampled_datasets() -> None:
 def test_seeds_are_resampled_within_the_drawn_dataset() -> None:
     # Datasets of equal mean: all variance is that of two seeds at +-1, drawn twice in each of two datasets.
     values = np.array([[-1.0, 1.0, -1.0, 1.0]])
-    means = bootstrap.resample(values, np.array([0, 0, 1, 1]), 40_000, 0).mean(axis=2)[0]
+    means = bootstrap.Draws(np.array([0, 0, 1, 1]), 40_000, 0).means(values)[0]
     assert means.var() == pytest.approx(1 / 4, rel=0.03)
 
 
@@ -441,12 +441,12 @@ def test_a_failed_headline_does_not_hide_the_values_of_other_variants() -> None:
     assert only(summarise([record("g", "a", 0, {"m": several})])).columns[0].variant == "tree"
 
 
-def test_the_frame_keeps_every_measurement_and_every_failed_cell() -> None:
-    table = frame([record("g", "a", 0, {"m": 0.5, "n": 0.6}), record("h", "a", 0, status=Status.CRASHED)])
-    assert list(zip(table["generator"], table["metric"], strict=True)) == [("g", "m"), ("g", "n"), ("h", "")]
-    assert table["value"].tolist()[:2] == [0.5, 0.6]
-    assert np.isnan(table["value"].iloc[2])
-    assert frame([]).empty
+def test_columns_keep_every_measurement_and_every_failed_cell() -> None:
+    results = collect([record("g", "a", 0, {"m": 0.5, "n": 0.6}), record("h", "a", 0, status=Status.CRASHED)])
+    assert [(cell.status, cell.values) for cell in results.cells] == [("ok", 2), ("crashed", 0)]
+    assert [results.kinds[kind][0] for kind in results.kind] == ["m", "n"]
+    assert results.value.tolist() == [0.5, 0.6]
+    assert collect([]).cells == []
 
 
 # --- failures --------------------------------------------------------------------------------
@@ -713,7 +713,9 @@ def test_a_language_model_is_named_and_the_setting_that_differs_too():
         record("llm_few_shot", params={"llm": llm | {"model": "large"}}),
         record("llm_curated", params={"generator": {"llm": llm}}),
     ]
-    assert sorted(generator_labels(records).values()) == [
+    facts = {generator_key(r.generator): r.generator for r in records}
+    models = language_models((key, given, None) for key, given in facts.items())
+    assert sorted(generator_labels(facts, models).values()) == [
         "llm_curated · small",
         "llm_few_shot · large",
         "llm_zero_shot · small (llm.temperature=0.5)",

@@ -1,0 +1,102 @@
+"""Folders of records to columns: verified and taken apart in worker processes, where there are many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..results.decoding import Decoder
+from ..results.reading import CardFiles, DamagedRecordError, card_files, read_decoded, record_files
+from .frame import MAX_MESSAGE, Collector, merge, unfit
+from .naming import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from ..results.record import Record
+    from .frame import Results
+
+MANY = 2000  # files, from which on starting workers pays
+BLOCK = 1000  # files that a worker reads at a time
+MOST_WORKERS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """What there is to show, and what is not shown.
+
+    Attributes:
+        results: the records.
+        left_out: why each of the others cannot be shown.
+    """
+
+    results: Results
+    left_out: tuple[str, ...]
+
+
+def from_records(records: Iterable[Record]) -> Gathered:
+    """Records as columns."""
+    collector, left_out = Collector(), []
+    for record in records:
+        if fault := unfit(record):
+            left_out.append(_said(record.id, fault))
+        else:
+            collector.add(record, record)
+    return Gathered(collector.results(), tuple(left_out))
+
+
+def from_folders(folders: Iterable[Path], report: Callable[[DamagedRecordError], object]) -> Gathered:
+    """All records below folders that verify, as columns, in the order of folders and paths.
+
+    Args:
+        folders: stores, or folders of published records.
+        report: called with the reason for each file that is left out.
+    """
+    blocks, count = [], 0
+    for folder in folders:
+        files, cards = list(record_files(folder)), card_files(folder).folder
+        blocks += [(files[at : at + BLOCK], cards) for at in range(0, len(files), BLOCK)]
+        count += len(files)
+    parts = []
+    for part, damaged in _read(blocks, many=count >= MANY):
+        parts.append(part)
+        for error in damaged:
+            report(error)
+    results = merge([part.results for part in parts])
+    return Gathered(results, tuple(reason for part in parts for reason in part.left_out))
+
+
+def _read(
+    blocks: Sequence[tuple[list[str], Path]], *, many: bool
+) -> Iterator[tuple[Gathered, list[DamagedRecordError]]]:
+    if not many:
+        return (_read_block(*block) for block in blocks)
+    from joblib import Parallel, cpu_count, delayed
+
+    workers = Parallel(n_jobs=min(cpu_count(), MOST_WORKERS), return_as="generator", batch_size=1)
+    found: Iterator[tuple[Gathered, list[DamagedRecordError]]] = workers(delayed(_read_block)(*b) for b in blocks)
+    return found
+
+
+def _read_block(files: Sequence[str], cards_in: Path) -> tuple[Gathered, list[DamagedRecordError]]:
+    cards = CardFiles(cards_in)
+    decoder, collector = Decoder(cards.read), Collector()
+    left_out, damaged = [], []
+    for file in files:
+        try:
+            record = read_decoded(file, cards, decoder)
+        except DamagedRecordError as error:
+            damaged.append(error)
+        except FileNotFoundError:  # another process has just set it aside
+            continue
+        else:
+            if fault := unfit(record):
+                left_out.append(_said(record.id, fault))
+            else:
+                collector.add(record, file)
+    return Gathered(collector.results(), tuple(left_out)), damaged
+
+
+def _said(record: str, fault: str) -> str:
+    return plain(f"record {record} {fault}", MAX_MESSAGE)

@@ -1,0 +1,278 @@
+"""Records at speed: a decoder compiled from the schema that takes what :func:`.reading.read_record` takes, or less.
+
+Whatever it does not take it leaves to that reader, whose word stands. So nothing is refused here, and nothing comes
+through that would be refused there. Parts that many records share are checked once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial, reduce
+from operator import attrgetter, or_
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Raw, UnsetType
+from pydantic import BaseModel
+
+from .errors import UserError
+from .record import TOLERANCE, DatasetFacts, GeneratorFacts, Record, canonical_json, cell_id_of, sealed
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from pydantic.fields import FieldInfo
+
+    from .record import MetricCard
+
+T = TypeVar("T")
+
+Kind = tuple[str, int, str, str, str]
+kind_of: Callable[[Any], Kind] = attrgetter("metric", "version", "variant", "status", "reason")
+_value_of = attrgetter("value")
+
+# The other reader refuses what is nested deeper than 200. What has fewer brackets in all is not; the rest is its own.
+MOST_BRACKETS = 150
+# A folder of strangers holds no more than this in memory by sharing nothing.
+MOST_SHARED = 5000
+# Of the provenance what is the same in many records; its config is not.
+PROVENANCE = ("python", "cpu", "git", "packages")
+
+
+class UnsureError(Exception):
+    """This decoder cannot tell whether it has a record before it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """The measurements of a record without their values: many records have the same.
+
+    Attributes:
+        kinds: metric, version, variant, status and reason of each.
+        lower, upper: bounds of their values by the record's cards, shape ``(measurements,)``.
+    """
+
+    kinds: tuple[Kind, ...]
+    lower: npt.NDArray[np.float64]
+    upper: npt.NDArray[np.float64]
+
+
+class Decoded(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """The fields of a record that a board is made of, named as in :class:`.record.Record`.
+
+    ``rows`` are those of the artifact, if there is one. ``measurements`` are structs with the fields of
+    :class:`.record.Measurement`; ``layout`` and ``values``, NaN where there is none, say the same in columns.
+    What two records have in common may be one object.
+    """
+
+    id: str
+    digest: str
+    track: str
+    identity: Mapping[str, Any]
+    dataset: DatasetFacts
+    generator: GeneratorFacts
+    protocol: str
+    seed: int
+    rows_requested: int
+    status: str
+    phase: str
+    message: str
+    rows: int | None
+    seconds: Mapping[str, float]
+    peak_memory_mb: float | None
+    details: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    cards: Mapping[str, MetricCard]
+    measurements: tuple[Any, ...]
+    layout: Layout
+    values: npt.NDArray[np.float64]
+
+
+class Decoder:
+    """Decodes records of one folder.
+
+    Args:
+        cards: gives a set of cards by its digest, or raises a :class:`.UserError`.
+    """
+
+    def __init__(self, cards: Callable[[str], Mapping[str, MetricCard]]) -> None:
+        self._cards = cards
+        self._parts = _Shared(_part)
+        self._keys = _Shared(canonical_json)
+        self._datasets = _Shared(lambda raw: DatasetFacts.model_validate(_value(raw)))
+        self._generators = _Shared(lambda raw: GeneratorFacts.model_validate(_value(raw)))
+        self._layouts = _Shared(self._layout)
+
+    def decode(self, data: bytes) -> Decoded:
+        """Decode and verify the text of a record.
+
+        Raises:
+            UnsureError: it may be none.
+        """
+        try:
+            return self._decode(data)
+        except (UserError, ValueError, RecursionError) as error:  # those of msgspec and pydantic are ValueErrors
+            raise UnsureError from error
+
+    def _decode(self, data: bytes) -> Decoded:
+        stored = _RECORD.decode(data)
+        if not data.isascii():
+            data.decode()  # what is left raw was not looked at
+        if not stored.digest or sealed(data) != stored.digest:
+            raise UnsureError
+        dataset, generator = self._datasets[bytes(stored.dataset)], self._generators[bytes(stored.generator)]
+        parts = {key: self._parts[bytes(raw)] for key, raw in stored.identity.items()}
+        identity = {key: value for key, (value, _) in parts.items()}
+        canonical = ",".join([f"{self._keys[key]}:{parts[key][1]}" for key in sorted(parts)])
+        if stored.id != cell_id_of(f"{{{canonical}}}"):
+            raise UnsureError
+        if not isinstance(identity.get("protocol"), dict) or not isinstance(identity.get("generator"), dict):
+            raise UnsureError
+        facts = {"target": generator.target, "version": generator.version, "params": generator.params}
+        said = (dataset.fingerprint, stored.track, stored.seed, stored.rows_requested, facts)
+        if said != tuple(identity.get(key) for key in ("dataset", "track", "seed", "rows", "generator")):
+            raise UnsureError
+        provenance = {
+            key: self._parts[bytes(raw)][0] if key in PROVENANCE else _value(raw)
+            for key, raw in stored.provenance.items()
+        }
+        measured = stored.measurements
+        cards = "" if stored.cards is UNSET else stored.cards
+        layout = self._layouts[tuple(map(kind_of, measured)), cards]
+        values = np.array(list(map(_value_of, measured)), dtype=float)
+        if ((values < layout.lower) | (values > layout.upper)).any():
+            raise UnsureError
+        return Decoded(
+            id=stored.id,
+            digest=stored.digest,
+            track=stored.track,
+            identity=identity,
+            dataset=dataset,
+            generator=generator,
+            protocol=stored.protocol,
+            seed=stored.seed,
+            rows_requested=stored.rows_requested,
+            status=stored.status,
+            phase=stored.phase,
+            message=stored.message,
+            rows=stored.artifact.rows if stored.artifact else None,
+            seconds=stored.seconds,
+            peak_memory_mb=stored.peak_memory_mb,
+            details=_DETAILS.decode(_shallow(stored.details)),
+            provenance=provenance,
+            cards=self._cards(cards) if cards else {},
+            measurements=measured,
+            layout=layout,
+            values=values,
+        )
+
+    def _layout(self, key: tuple[tuple[Kind, ...], str]) -> Layout:
+        kinds, digest = key
+        cards = self._cards(digest) if digest else {}
+        own = [cards.get(metric) for metric, *_ in kinds]
+        for card, (metric, version, *_) in zip(own, kinds, strict=True):
+            if card is None or (card.name, card.version) != (metric, version):
+                raise UnsureError
+        known = [card for card in own if card is not None]
+        lower = np.array([-math.inf if c.lower is None else c.lower - TOLERANCE for c in known], dtype=float)
+        upper = np.array([math.inf if c.upper is None else c.upper + TOLERANCE for c in known], dtype=float)
+        return Layout(kinds, lower, upper)
+
+
+class _Shared(dict[Any, T], Generic[T]):
+    """What was made of a key, kept for the next record that holds it."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: Any) -> T:
+        if len(self) >= MOST_SHARED:
+            self.clear()
+        made = self[key] = self._make(key)
+        return made
+
+
+def _part(raw: bytes) -> tuple[Any, str]:
+    """A part of JSON as a value, and its canonical text."""
+    value = _value(raw)
+    return value, canonical_json(value)
+
+
+def _value(raw: bytes | Raw) -> Any:
+    return _ANY.decode(_shallow(raw))
+
+
+def _shallow(raw: bytes | Raw) -> bytes:
+    data = bytes(raw)
+    if data.count(b"[") + data.count(b"{") > MOST_BRACKETS:
+        raise UnsureError
+    return data
+
+
+def _struct(model: type[BaseModel], **instead: Any) -> type[msgspec.Struct]:
+    """A struct of a model's fields, which refuses unknown ones as the model does.
+
+    Args:
+        model: closed to unknown fields.
+        instead: the types of fields that are not decoded by the model's own.
+    """
+    fields = [
+        (name, instead.get(name) or _type(field.annotation, field), *_default(field, instead.get(name)))
+        for name, field in model.model_fields.items()
+    ]
+    return msgspec.defstruct(model.__name__, fields, forbid_unknown_fields=True, kw_only=True, gc=False)
+
+
+def _default(field: FieldInfo, instead: Any) -> tuple[Any, ...]:
+    if field.is_required() or get_origin(field.annotation) is Literal:  # the version is always written
+        return ()
+    if instead == str | UnsetType:
+        return (UNSET,)
+    if instead is Raw:
+        return (Raw(b"{}"),)
+    if field.default_factory is not None:
+        return (msgspec.field(default_factory=partial(field.get_default, call_default_factory=True)),)
+    return (field.default.value if isinstance(field.default, Enum) else field.default,)
+
+
+def _type(annotation: Any, field: FieldInfo | None = None) -> Any:
+    """The type of a field for msgspec, which is the stricter: it takes no text or truth for a number."""
+    patterns = [getattr(constraint, "pattern", None) for constraint in (field.metadata if field else ())]
+    if patterns:
+        (pattern,) = patterns  # the one constraint that is known here
+        assert annotation is str
+        assert pattern is not None
+        # To pydantic the sign $ is the end of the text, to Python also what stands before a last line break.
+        return Annotated[str, msgspec.Meta(pattern=pattern.replace("$", r"\Z"))]
+    if annotation in (str, int, float, bool, type(None)) or get_origin(annotation) is Literal:
+        return annotation
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return Literal[tuple(member.value for member in annotation)]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _struct(annotation)
+    parts = tuple(part if part is Ellipsis else _type(part) for part in get_args(annotation))
+    if isinstance(annotation, UnionType):
+        return reduce(or_, parts)
+    if get_origin(annotation) in (dict, tuple):
+        return get_origin(annotation)[parts]
+    raise TypeError(f"there is no decoder of {annotation}")
+
+
+_ANY = msgspec.json.Decoder(Any)
+_DETAILS = msgspec.json.Decoder(dict[str, Any])
+_RECORD: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+    _struct(
+        Record,
+        identity=dict[str, Raw],
+        dataset=Raw,
+        generator=Raw,
+        details=Raw,
+        provenance=dict[str, Raw],
+        cards=str | UnsetType,
+    )
+)
