@@ -20,6 +20,7 @@ The rules, which the page states too:
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -87,7 +88,8 @@ def summarise_folders(
     Args:
         folders: stores, or folders of published records; of two records of a cell that of the later folder stands.
         report: called with the reason for each file that is left out.
-        draws, seed: of the bootstrap.
+        draws: number of bootstrap samples behind each interval.
+        seed: seed of the bootstrap.
 
     Raises:
         UserError: there is no record, or none that can be shown.
@@ -182,6 +184,7 @@ class _Builder:
             generators=tuple(table.generators),
             keys=tuple(table.keys),
             values=values,
+            table=replace(table, values=self.values),
         )
 
     def _where(self, said: Bools) -> Bools:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from ..results.record import DatasetFacts, GeneratorFacts, MetricCard, Record
 from .cited import CitedTable
 from .rank import Friedman
+
+if TYPE_CHECKING:
+    from .section import Table
 
 Floats = npt.NDArray[np.float64]
 Mark = Literal["", "best", "tied"]
@@ -339,6 +342,7 @@ class Section:
     generators: tuple[str, ...] = field(repr=False, compare=False)
     keys: tuple[tuple[str, str, int], ...] = field(repr=False, compare=False)
     values: Mapping[str, Floats] = field(repr=False, compare=False)
+    table: Table = field(repr=False, compare=False)
 
     def of_kind(self, kind: Kind) -> list[Row]:
         """The rows of one kind, in order."""

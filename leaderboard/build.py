@@ -1,35 +1,36 @@
-"""Records in, files out."""
+"""Records in, a site out."""
 
 from __future__ import annotations
 
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..results.errors import UserError
 from ..results.store import write_atomically
-from . import markdown, page
+from . import links, markdown
 from .aggregate import summarise
+from .site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from ..results.record import Record
     from .board import Board
 
-PAGE_NAME = "index.html"
 MARKDOWN_NAME = "leaderboard.md"
 SUMMARY_NAME = "summary.md"
+LISTING_NAME = "files.txt"
 
 
 def build(records: Iterable[Record], out: Path) -> Path:
-    """Write the page, the Markdown tables of these records, and a short one.
+    """Write the site, the Markdown tables of these records, and a short one.
 
     Args:
         records: verified records.
         out: folder to write to; made if it is not there.
 
     Returns:
-        Path of the page.
+        Path of the first page.
 
     Raises:
         UserError: there is no record, or the folder cannot be written.
@@ -38,16 +39,42 @@ def build(records: Iterable[Record], out: Path) -> Path:
 
 
 def write(board: Board, out: Path) -> Path:
-    """Write the page and the Markdown tables of a board; see :func:`build`."""
-    files = {
-        MARKDOWN_NAME: markdown.render(board),
-        SUMMARY_NAME: markdown.render_summary(board),
-        PAGE_NAME: page.render(board),
-    }
+    """Write the site and the Markdown tables of a board; see :func:`build`.
+
+    What an earlier build wrote and this one does not is removed; nothing else in the folder is touched.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_atomically(out / name, content)
+        before = _listed(out)
+        written = set()
+        for name, content in files(board):
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            written.add(name)
+        write_atomically(out / LISTING_NAME, "".join(f"{name}\n" for name in sorted(written | {LISTING_NAME})))
+        for name in before - written:
+            (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"the board cannot be written to {out} ({error.strerror}): choose another folder") from None
-    return out / PAGE_NAME
+    return out / links.INDEX
+
+
+def files(board: Board) -> Iterator[tuple[str, bytes]]:
+    """Path and content of every file."""
+    site = Site(board)
+    yield MARKDOWN_NAME, markdown.render(board).encode()
+    yield SUMMARY_NAME, markdown.render_summary(board).encode()
+    yield from site.files()
+    for generator, dataset in site.cells():
+        yield site.cell(generator, dataset)
+
+
+def _listed(out: Path) -> set[str]:
+    """What an earlier build says that it wrote, within the folder."""
+    try:
+        names = (out / LISTING_NAME).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return set()
+    paths = [PurePosixPath(name) for name in names if name and name != LISTING_NAME]
+    return {str(path) for path in paths if not path.is_absolute() and ".." not in path.parts}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,8 @@ THRESHOLDS = (0.0, 0.25, 0.5, 0.75, 0.9)
 WIDTH, HEIGHT = 460, 340  # of a plot of points, and of a letter on it, in pixels
 LETTER, LINE_HEIGHT = 6.5, 14
 LABEL = 34  # characters of a generator's label
+# What Vega says of every part of a plot, which has one name as a whole; its numbers stand in a table.
+ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
 CONFIG = {
     "background": None,
     "padding": {"left": 5, "top": 5, "bottom": 5, "right": 40},  # browsers' letters are wider than Vega's guess
@@ -62,6 +65,7 @@ CONFIG = {
         "symbolStrokeColor": DIM,
         "labelLimit": 260,
         "columns": 3,
+        "columnPadding": 30,
     },
     "text": {"color": INK, "fontSize": 12},
     "rule": {"color": ACCENT},
@@ -248,7 +252,7 @@ def drawn(spec: dict[str, Any], said: str) -> Markup:
         said: what it shows, for who cannot see it.
     """
     schema = "https://vega.github.io/schema/vega-lite/v6.json"  # the name of the language; nothing is fetched
-    svg = _svg(json.dumps({"$schema": schema, "config": CONFIG, **spec}))
+    svg = ROLES.sub("", _svg(json.dumps({"$schema": schema, "config": CONFIG, **spec})))
     for placeholder, colour in COLOURS.items():
         svg = svg.replace(placeholder, colour)
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(said)}" ', 1))

@@ -67,22 +67,28 @@ class CitedTable(Frozen):
         system: what the paper proposes.
         dataset: on which the figures were taken, and against which rows.
         models: generators, as the paper names them.
-        figures: metric by metric.
+        figures: metric by metric; none where nothing but the need of data is to be said.
         place: where in the source the figures stand.
         source: the paper.
         note: what a reader should know before reading more into the figures than they say.
+        needs: why the figures cannot be recomputed here, if they cannot.
+        ours: name of the generator that does what the paper's does.
     """
 
     system: Text
     dataset: Text
     models: Annotated[tuple[Text, ...], Field(min_length=1)]
-    figures: Annotated[tuple[Figure, ...], Field(min_length=1)]
+    figures: tuple[Figure, ...]
     place: Text
     source: Source
     note: str = ""
+    needs: str = ""
+    ours: str = ""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if not self.figures and not self.needs:
+            raise ValueError("a table without figures says what it needs")
         for figure in self.figures:
             if len(figure.values) != len(self.models):
                 raise ValueError(f"'{figure.metric}' has {len(figure.values)} values for {len(self.models)} models")

@@ -67,10 +67,10 @@ def export(board: Board, view: str, form: str, section: str = "") -> bytes:
         names = dict.fromkeys(name for s in chosen for name in views(s))
         raise UserError(f"there is no table '{view}', only {', '.join(names)}")
     if form == "latex":
-        return "\n".join(_latex(v, board) for v in found).encode()
+        return "\n".join(latex(v, board) for v in found).encode()
     if form == "markdown":
         return "\n".join(_markdown(v, board) for v in found).encode()
-    return _file(pd.concat([tidy(v) for v in found], ignore_index=True), form)
+    return file(pd.concat([tidy(v) for v in found], ignore_index=True), form)
 
 
 def tidy(view: View) -> pd.DataFrame:
@@ -108,7 +108,8 @@ def tidy(view: View) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({name: float for name in ("mean", "low", "high") if rows})
 
 
-def _file(table: pd.DataFrame, form: str) -> bytes:
+def file(table: pd.DataFrame, form: str) -> bytes:
+    """A table in long form as ``csv``, ``json`` or ``parquet``."""
     if form == "csv":
         return table.to_csv(index=False).encode()
     if form == "json":
@@ -141,7 +142,8 @@ def _caption(view: View, board: Board) -> str:
     return "; ".join(filter(None, facts)) + "."
 
 
-def _latex(view: View, board: Board) -> str:
+def latex(view: View, board: Board) -> str:
+    """A table for a paper, with booktabs and a caption that says what a reader needs to know of it."""
     columns = [column for column, _ in view.columns]
     heads = ["Generator", "May see", *(_escape(text.heading(c)) for c in columns)]
     marks = r" Bold: best; underlined: not told from the best; italics: reference rows."

@@ -1,7 +1,7 @@
-"""The page: one HTML file without scripts, without anything loaded from elsewhere.
+"""Pages as HTML: real tables, readable without scripts, nothing loaded from elsewhere.
 
-Records may come from strangers, so every string is escaped, none becomes a link, and a content
-security policy allows no more than the page's own style sheet, by its hash.
+Names come from strangers, so every string is escaped, none becomes a link but to a page of the site, and a content
+security policy allows no style and no script but the site's own.
 """
 
 from __future__ import annotations
@@ -10,43 +10,71 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import charts, text
+from . import charts, links, text
 from .contamination import counted
-from .naming import may_see, printable
+from .naming import may_see, printable, tier_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from .board import Board, Column, Score, Section
+    from .board import Column, Score, Section
+    from .links import Links
 
 KINDS = {
     "complete": "",
     "reference": "Reference rows: yardsticks, not competitors",
     "incomplete": "Incomplete: lacks cells that count, so shown on its own cells and not compared",
 }
+LONGEST = 2000  # characters of a text
+MOST_PAIRS = 25  # generators for which a page shows the differences of all pairs
 
 
-def render(board: Board) -> str:
-    """Render a board as one HTML document."""
-    return document(
-        "index.html.j2",
-        board=board,
-        may_see=may_see,
-        kinds=KINDS,
-        families=families,
-        charts=charts,
-        bar=bar,
-        counted=counted,
-    )
+@dataclass(frozen=True)
+class Place:
+    """Where a page stands, and how it leads to others.
+
+    Attributes:
+        here: path of the page from the site's root.
+        links: paths of the other pages.
+        assets: paths of styles and scripts by name.
+    """
+
+    here: str
+    links: Links
+    assets: Mapping[str, str]
+
+    @property
+    def root(self) -> str:
+        """The way from the page to the site's root."""
+        return "../" * self.here.count("/")
+
+
+def render(template: str, **context: Any) -> str:
+    """Render a page from its template."""
+    return _environment().get_template(template).render(context)
+
+
+def style() -> str:
+    """The house's style sheet."""
+    return _environment().get_template("style.css.j2").render()
 
 
 def document(template: str, **context: Any) -> str:
-    """Render a template with the house's style, under a policy that allows this style alone."""
+    """Render a page that stands alone, with the style in it, under a policy that allows this style and nothing else."""
+    sheet = style()
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    return render(template, style=Markup(sheet), style_hash=digest, **context)
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("synthward.leaderboard"),
         autoescape=True,
@@ -56,12 +84,22 @@ def document(template: str, **context: Any) -> str:
         finalize=_printable,
     )
     # Globals, because macros do not see the context.
-    environment.globals |= {"text": text, **context}
+    environment.globals |= {
+        "text": text,
+        "paths": links,
+        "charts": charts,
+        "kinds": KINDS,
+        "families": families,
+        "may_see": may_see,
+        "tier_order": tier_order,
+        "counted": counted,
+        "bar": bar,
+        "MOST_PAIRS": MOST_PAIRS,
+    }
     environment.filters["breakable"] = breakable
+    environment.filters["slug"] = links.slug
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True)
-    style = environment.get_template("style.css.j2").render()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template(template).render(style=Markup(style), style_hash=digest)
+    return environment
 
 
 def families(section: Section) -> dict[str, list[Column]]:
@@ -70,22 +108,28 @@ def families(section: Section) -> dict[str, list[Column]]:
     return {name: [column for column in section.columns if column.card.family == name] for name in names}
 
 
-def bar(score: Score, scores: Iterable[Score]) -> tuple[int, int, int] | None:
+def extent(scores: Iterable[Score]) -> tuple[float, float] | None:
+    """The least and the largest value of a column, intervals included; ``None`` without a range."""
+    known = [v for s in scores for v in (s.mean, s.low, s.high) if v is not None]
+    return (min(known), max(known)) if known and min(known) < max(known) else None
+
+
+def bar(score: Score, within: tuple[float, float] | None) -> tuple[int, int, int] | None:
     """Where to draw a score between the least and the largest value of its column, in percent.
 
     Args:
         score: to draw.
-        scores: of the column.
+        within: what :func:`extent` says of its column.
 
     Returns:
         Left end and width of the interval, and the place of the mean; ``None`` without a value or a range.
     """
-    known = [v for s in scores for v in (s.mean, s.low, s.high) if v is not None]
-    if score.mean is None or min(known) == max(known):
+    if score.mean is None or within is None:
         return None
+    least, most = within
 
     def place(value: float) -> int:
-        return round(100 * (value - min(known)) / (max(known) - min(known)))
+        return round(100 * (value - least) / (most - least))
 
     low = place(score.mean if score.low is None else score.low)
     high = place(score.mean if score.high is None else score.high)
@@ -98,5 +142,8 @@ def breakable(name: str) -> Markup:
 
 
 def _printable(value: Any) -> Any:
-    """Clean every string that is not markup of our own."""
-    return printable(value) if type(value) is str else value
+    """Clean every string that is not markup of our own, and cut what nobody would read to the end."""
+    if type(value) is not str:
+        return value
+    text = printable(value[: LONGEST + 1])
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -60,6 +60,11 @@ def number(value: float | None) -> str:
     return text.replace("-", "−")
 
 
+def exact(value: float | None) -> str:
+    """A number for a program to sort by; nothing for none."""
+    return "" if value is None else f"{value:.12g}"
+
+
 def bounds(score: Score | MemoryTest | Measurement) -> str:
     """The interval in brackets, or nothing."""
     return "" if score.low is None else f"[{number(score.low)}, {number(score.high)}]"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .board import DatasetTable, FamilyScores, Section
 
 SCORES = "scores"
+IMPUTED = "imputed"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ def _views(section: Section) -> Iterator[View]:
         if scores.standings:
             name = scores.column.card.name
             yield View(f"ranks-{name}", f"ranks by {name}", scope, section, _ranks(scores))
+    imputed = tuple(
+        (f.column, {label: found.score for label, found in f.imputed.items()}) for f in section.families if f.imputed
+    )
+    if imputed:
+        title = "scores of the families, with missing cells as the worst reference"
+        yield View(IMPUTED, title, scope, section, imputed)
     for table in section.datasets:
         known = {metric for means in table.means.values() for metric in means}
         own = tuple((c, _means(table, c)) for c in section.columns if c.card.name in known)

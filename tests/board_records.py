@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from synthward.leaderboard.build import files
 from synthward.results.record import (
     DatasetFacts,
     GeneratorFacts,
@@ -16,6 +17,9 @@ from synthward.results.record import (
     Status,
     sha256_json,
 )
+
+if TYPE_CHECKING:
+    from synthward.leaderboard.board import Board
 
 PROTOCOL = {"train": 0.6, "control": 0.2, "test": 0.2, "split_seed": 0, "max_rows": 5000, "ratio": 1.0}
 
@@ -293,3 +297,13 @@ def _memory_of(dataset: str, large: bool) -> list[Measurement]:
         lost = share("row_completion", 0, 22, 0.0, status=Status.PARTIAL, reason="3 of 25 requests had no reply")
         return [share("header", 0, 4, 0.0), lost, nothing, share("feature_completion", 1, 25, 0.04)]
     return memory((3, 14, 21, 12)) if large and dataset == "heart_failure" else memory()
+
+
+def pages(board: Board) -> dict[str, str]:
+    """All pages of the site, by path."""
+    return {name: content.decode() for name, content in files(board) if name.endswith(".html")}
+
+
+def whole(board: Board) -> str:
+    """All pages of the site as one text."""
+    return "\n".join(pages(board).values())

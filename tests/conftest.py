@@ -63,3 +63,11 @@ def worker():
     worker = Worker()
     yield worker
     worker.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real browser."""
+    from browsing import chromium
+
+    yield from chromium()

@@ -9,10 +9,11 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from board_records import CARDS, LARGE, MEMORISATION, SMALL, card, memory, plausible, record, share
+from board_records import CARDS, LARGE, MEMORISATION, SMALL, card, memory, pages, plausible, record, share, whole
 from rich.console import Console
-from synthward.leaderboard import bootstrap, markdown, page
+from synthward.leaderboard import bootstrap, markdown
 from synthward.leaderboard.aggregate import summarise
 from synthward.leaderboard.build import build
 from synthward.leaderboard.cited import CitedTable, load_cited
@@ -151,7 +152,7 @@ def test_values_out_of_bounds_enter_no_mean_and_are_listed_with_their_generator(
     (hole,) = only(board).holes
     assert (hole.generator, hole.metric, hole.status) == ("odd", "m", "out of range")
     assert "7.0 is above 1.0" in hole.message
-    assert "7.0 is above 1.0" in page.render(board)
+    assert "7.0 is above 1.0" in whole(board)
 
 
 @pytest.mark.parametrize("direction", ["max", "min", "target"])
@@ -173,7 +174,8 @@ def test_values_too_large_to_average_break_nothing_and_are_listed(direction: str
 def test_the_largest_values_that_are_shown_do_not_fill_the_page(tmp_path: Path) -> None:
     records = grid({"g": {"a": [9e299, 9e299], "b": [9e299, 9e299]}, "h": {"a": [-9e299, 0.1], "b": [0.1, 0.2]}})
     with np.errstate(all="raise"):
-        text = build(records, tmp_path).read_text()
+        build(records, tmp_path)
+    text = (tmp_path / "protocols" / "standard.html").read_text()
     assert "9e+299" in text
     assert "000,000" not in text
 
@@ -212,8 +214,8 @@ def test_seeds_are_resampled_within_the_drawn_dataset() -> None:
 def test_one_dataset_gives_an_interval_over_seeds_that_says_so() -> None:
     board = summarise(grid({"g": {"a": [0.1, 0.3, 0.2]}}))
     assert row(board, "g").scores["m"].basis == "seeds only"
-    assert "over seeds only" in page.render(board)
-    assert "say nothing about other tables" in page.render(board)
+    assert "over seeds only" in whole(board)
+    assert "say nothing about other tables" in whole(board)
 
 
 def test_one_value_has_no_interval_and_no_best() -> None:
@@ -221,7 +223,7 @@ def test_one_value_has_no_interval_and_no_best() -> None:
     score = row(board, "h").scores["m"]
     assert (score.mean, score.low, score.high, score.basis) == (0.9, None, None, "")
     assert marks(board) == {"g": "", "h": ""}
-    assert "there are no intervals" in page.render(board)
+    assert "there are no intervals" in whole(board)
 
 
 def test_ties_come_from_the_paired_difference_not_from_overlapping_intervals() -> None:
@@ -294,7 +296,7 @@ def test_two_protocols_are_two_sections() -> None:
     board = summarise(records)
     assert [s.protocol["ratio"] for s in board.sections] == [1.0, 10.0]
     assert [s.rows[0].scores["m"].mean for s in board.sections] == pytest.approx([0.2, 0.8])
-    assert page.render(board).count("<summary>Fidelity ") == 2
+    assert len({path for path in pages(board) if path.startswith("protocols/standard-")}) == 2
 
 
 def test_the_seed_of_the_split_makes_repeats_and_no_section() -> None:
@@ -461,7 +463,8 @@ def test_failures_are_counted_by_what_they_have_in_common() -> None:
 
 def test_a_board_where_everything_failed_is_still_a_board(tmp_path: Path) -> None:
     records = [record(g, "a", s, status=Status.ERROR, message=f"{g} broke") for g in "gh" for s in SEEDS]
-    text = build(records, tmp_path).read_text()
+    build(records, tmp_path)
+    text = "".join((tmp_path / name).read_text() for name in ("index.html", "protocols/standard.html"))
     assert "0/3" in text
     assert "g broke" in text
     assert "h broke" in text
@@ -505,14 +508,14 @@ def test_a_record_that_cannot_be_shown_is_left_out_and_said_to_be(reason: str) -
     assert board.records == 1
     (said,) = board.left_out
     assert f"record {odd.id} {reason.strip()}" in said
-    for text in (page.render(board), markdown.render(board).replace("\\", ""), printed(board, 500)):
+    for text in (whole(board), markdown.render(board).replace("\\", ""), printed(board, 500)):
         assert "1 record was left out" in text
         assert reason.strip().partition(" '")[0] in text
 
 
 def test_of_many_records_left_out_the_first_reasons_are_given() -> None:
     odd = [record("odd", "a", seed, {"m": 0.5}).model_copy(update={"cards": {}}) for seed in range(30)]
-    html = page.render(summarise([*odd, *grid({"g": {"a": [0.5]}})]))
+    html = whole(summarise([*odd, *grid({"g": {"a": [0.5]}})]))
     assert "30 records were left out" in html
     assert 1 <= html.count("without its card") <= 5
 
@@ -600,43 +603,73 @@ def hostile() -> list[Record]:
 
 
 def test_no_string_of_a_record_becomes_markup() -> None:
-    html = page.render(summarise(hostile()))
-    elements = Elements(html)
-    assert not {tag for tag, _ in elements.found} & {
-        "script",
-        "img",
-        "iframe",
-        "object",
-        "embed",
-        "form",
-        "base",
-        "svg",
-    }
-    assert not [name for _, attributes in elements.found for name in attributes if name.startswith("on")]
-    assert "<script>alert(1)</script>" in "".join(elements.text)
-    assert "{{ 7*7 }}" in html
-    links = [a["href"] for tag, a in elements.found if tag == "a"]
-    assert set(links) == {"#how-to-read", "#contamination-1", "#cited"}
+    found = pages(summarise(hostile()))
+    assert {path.partition("/")[0] for path in found} >= {"protocols", "datasets", "generators", "cells", "index.html"}
+    for path, html in found.items():
+        assert re.fullmatch(r"[a-z0-9-]+(/[a-z0-9-]+)*\.html", path)
+        elements = Elements(html)
+        assert not {tag for tag, _ in elements.found} & {"img", "iframe", "object", "embed", "base", "svg"}
+        assert not [name for _, attributes in elements.found for name in attributes if name.startswith("on")]
+        for tag, attributes in elements.found:
+            if tag == "script":
+                assert attributes.get("type") == "application/json" or "assets/" in (attributes.get("src") or "")
+            if tag == "a":
+                assert re.fullmatch(r"#main|[A-Za-z0-9./#_-]*", attributes["href"] or "")
+        assert ("<script>alert(1)</script>" in "".join(elements.text)) == (path not in OURS)
 
 
-def test_the_page_loads_nothing_and_its_policy_allows_no_more_than_its_style() -> None:
-    elements = Elements(page.render(summarise(plausible())))
-    policy = next(a["content"] for _, a in elements.found if a.get("http-equiv") == "Content-Security-Policy")
-    assert policy is not None
-    rest = "img-src data:; base-uri 'none'; form-action 'none'"
-    assert re.fullmatch(f"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{{43}}='; {rest}", policy)
-    addresses = [v for _, a in elements.found for k, v in a.items() if k in ("src", "href", "srcset", "data", "action")]
-    assert set(addresses) == {"data:,", "#how-to-read", "#contamination-1", "#cited"}
-    assert {a[1:] for a in addresses if a and a[0] == "#"} <= {a.get("id") for _, a in elements.found}
-    assert not [a for _, a in elements.found if "style" in a]
-    style = "".join(elements.text[: elements.text.index("synthward leaderboard") + 2])
+# Pages without a word of the records.
+OURS = {"how-to-read.html", "papers.html"}
+
+
+def test_pages_load_nothing_but_what_the_site_has_and_lead_nowhere_else(tmp_path: Path) -> None:
+    index = build(plausible(), tmp_path)
+    found = sorted(tmp_path.rglob("*.html"))
+    assert len(found) > 100
+    ids = {path: {a["id"] for _, a in Elements(path.read_text()).found if "id" in a} for path in found}
+    for path in found:
+        elements = Elements(path.read_text())
+        policy = next(a["content"] for _, a in elements.found if a.get("http-equiv") == "Content-Security-Policy")
+        rest = "img-src data:; base-uri 'none'; form-action 'none'"
+        assert policy == f"default-src 'none'; style-src 'self'; script-src 'self'; {rest}"
+        assert not [a for _, a in elements.found if "style" in a]
+        for name in ("src", "href", "srcset", "data", "action"):
+            for address in {a[name] for _, a in elements.found if a.get(name)} - {"data:,"}:
+                place, _, part = (address or "").partition("#")
+                target = (path.parent / place).resolve() if place else path
+                assert target.is_relative_to(tmp_path), address
+                assert target.is_file(), (path, address)
+                assert not part or part in ids[target], (path, address)
+    style = next((index.parent / "assets").glob("style-*.css")).read_text()
     assert "url(" not in style
     assert "@import" not in style
 
 
+def test_every_file_of_a_build_is_listed_and_goes_with_the_next_that_lacks_it(tmp_path: Path) -> None:
+    build(grid({"g": {"a": [0.5]}, "h": {"a": [0.6]}}), tmp_path)
+    mine = tmp_path / "datasets" / "mine.txt"
+    mine.write_text("not of the site")
+    listed = set((tmp_path / "files.txt").read_text().split())
+    assert listed == {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} - {"datasets/mine.txt"}
+    assert (tmp_path / "generators" / "h.html").is_file()
+    (tmp_path / "files.txt").open("a").write("../outside.txt\n")
+    outside = tmp_path.parent / "outside.txt"
+    outside.write_text("not ours")
+    build(grid({"g": {"a": [0.5]}}), tmp_path)
+    assert not (tmp_path / "generators" / "h.html").exists()
+    assert mine.exists()
+    assert outside.exists()
+
+
+def test_labels_that_give_one_file_name_are_told_apart() -> None:
+    found = pages(summarise(grid({"g": {"A b": [0.5], "a-b": [0.5], "../../x": [0.5], "é": [0.5]}})))
+    assert len([path for path in found if path.startswith("datasets/")]) == 4
+    assert not [path for path in found if ".." in path]
+
+
 def test_control_and_direction_changing_characters_are_dropped() -> None:
     board = summarise([record("gan\u202e\x1b[31mevil", "a", 0, {"m": 0.5})])
-    for text in (page.render(board), markdown.render(board), printed(board)):
+    for text in (whole(board), markdown.render(board), printed(board)):
         assert "\u202e" not in text
         assert "\x1b" not in text
 
@@ -652,7 +685,7 @@ def test_markdown_prints_hostile_text_as_it_is() -> None:
 
 
 def test_the_page_says_what_it_rests_on() -> None:
-    html = page.render(summarise(plausible()))
+    html = whole(summarise(plausible()))
     assert "Mean over columns of the KS or TV complement" in html
     for fact in ("273", "did not finish within 1,800 s", "support2", "2,000 bootstrap", "sdv 2.0.1", "5202363a52"):
         assert fact in html, fact
@@ -661,8 +694,8 @@ def test_the_page_says_what_it_rests_on() -> None:
 def test_few_datasets_come_with_a_warning() -> None:
     few = grid({"g": {d: [0.5] for d in "abc"}})
     enough = grid({"g": {d: [0.5] for d in "abcdef"}})
-    assert "too narrow" in page.render(summarise(few))
-    assert "too narrow" not in page.render(summarise(enough))
+    assert "too narrow" in whole(summarise(few))
+    assert "too narrow" not in whole(summarise(enough))
 
 
 def test_markdown_and_terminal_print_the_same_board() -> None:
@@ -682,10 +715,28 @@ def test_markdown_and_terminal_print_the_same_board() -> None:
 def test_the_same_records_in_any_order_give_the_same_files_and_no_other(tmp_path: Path) -> None:
     first = build(plausible(1), tmp_path / "deep" / "one")
     assert first == tmp_path / "deep" / "one" / "index.html"
-    assert sorted(p.name for p in first.parent.iterdir()) == ["index.html", "leaderboard.md", "summary.md"]
     build(plausible(2), tmp_path / "two")
     second = build(reversed(plausible(1)), tmp_path / "two")
-    assert second.read_bytes() == first.read_bytes()
+    ours, theirs = ({p.relative_to(f.parent): p for f in (f,) for p in f.parent.rglob("*")} for f in (first, second))
+    assert ours.keys() == theirs.keys()
+    differ = [name for name, path in ours.items() if path.is_file() and path.read_bytes() != theirs[name].read_bytes()]
+    assert {str(name) for name in differ} <= {"results.parquet"}  # whose rows are in the order of the records
+    values = [pd.read_parquet(f.parent / "results.parquet").astype(object) for f in (first, second)]
+    pd.testing.assert_frame_equal(*(v.sort_values(list(v.columns), ignore_index=True) for v in values))
+
+
+def test_the_file_of_all_values_holds_every_measurement_and_every_record_without_one(tmp_path: Path) -> None:
+    records = [
+        *grid({"g": {"a": [0.25, 2.0]}}, cards={"m": card("m", upper=1.0)}),
+        record("g", "a", 9, status=Status.OOM),
+    ]
+    found = pd.read_parquet(build(records, tmp_path).parent / "results.parquet").astype(object)
+    rows = found.set_index("seed").sort_index()
+    assert rows["value"].fillna(-1.0).tolist() == [0.25, -1, -1]
+    assert rows["status"].fillna("none").tolist() == ["ok", "out of range", "none"]
+    assert rows["cell_status"].tolist() == ["ok", "ok", "oom"]
+    assert rows["record"].tolist() == [r.id for r in records]
+    assert "2.0 is above 1.0" in rows.loc["1", "reason"]
 
 
 @pytest.mark.parametrize(
@@ -750,7 +801,8 @@ def pair(board: Board, dataset: str = "a", model: str = SMALL["model"]) -> Conta
 def texts(board: Board) -> dict[str, str]:
     """All that is printed, each as its reader sees it, on one line."""
     printouts = {
-        "page": "".join(Elements(page.render(board)).text),
+        "page": "".join(Elements(whole(replace(board, cited=()))).text),
+        "papers": "".join(Elements(pages(board)["papers.html"]).text),
         "markdown": markdown.render(board).replace("\\", ""),
         "summary": markdown.render_summary(board).replace("\\", ""),
         "terminal": printed(board),
@@ -825,7 +877,7 @@ def test_a_row_on_a_table_that_was_not_asked_about_is_not_tested() -> None:
         ("not tested", "the metric was not asked for")
     }
     for name, text in texts(board).items():
-        assert "not tested" in text, name
+        assert name == "papers" or "not tested" in text, name
     failed = summarise([asked(status=Status.ERROR, message="no"), *grid({"g": {"a": [0.5]}})])
     assert pair(failed).tests["header"].reason == "no cell gave a table"
 
@@ -866,7 +918,7 @@ def test_what_most_cells_say_of_a_model_and_a_table_stands(step: int) -> None:
     tests = pair(summarise(records)).tests
     assert tests["row_completion"].value == 0.0
     assert (tests["row_completion"].dissent, tests["header"].dissent) == (1, 0)
-    assert "1 cell otherwise" in page.render(summarise(records))
+    assert "1 cell otherwise" in whole(summarise(records))
 
 
 def test_values_by_another_card_say_nothing_of_what_a_model_knows() -> None:
@@ -924,6 +976,8 @@ def test_a_model_without_a_name_goes_by_its_generator() -> None:
 
 def test_rows_of_embedded_models_come_with_what_they_are() -> None:
     for name, text in texts(summarise([asked(), asked(llm=LARGE)])).items():
+        if name == "papers":
+            continue
         assert "smollm2-135m-instruct (135 million parameters)" in text, name
         assert "qwen2.5-coder-1.5b-instruct (1.5 billion parameters)" in text, name
         assert "no verdict on the models of the papers" in text, name
@@ -955,13 +1009,16 @@ def test_what_papers_report_is_cited_apart_and_in_their_digits() -> None:
     assert [r.label for r in only(board).rows] == ["GPT-4"]
     said = texts(board)
     for name, text in said.items():
-        if name == "terminal":
+        if name in ("terminal", "page"):
             continue
         assert "As published in papers: not recomputed, not ranked, other tables and protocols than ours" in text, name
-    for name in ("page", "markdown"):
+    for name in ("papers", "markdown"):
         for fact in ("0.954 ± 0.011", "arXiv 2412.05153", "Margaux Tornqvist", "12/13", "10.3389/frai.2025.1533508"):
             assert fact in said[name], (name, fact)
         assert "±" not in said[name].partition("As published in papers: not")[0]
+    assert "±" not in said["page"]
+    for state in ("cited", "needs-data", "recomputed"):
+        assert state in said["papers"]
     assert "Tornqvist et al. 2024, Barr et al. 2025" in said["summary"]
     assert "0.954" not in said["summary"]
 
@@ -1007,7 +1064,10 @@ def test_cited_text_is_escaped_too() -> None:
     facts = {"system": HOSTILE, "dataset": HOSTILE, "place": HOSTILE, "note": HOSTILE, "models": (HOSTILE,)}
     table = CitedTable(**facts, figures=({"metric": HOSTILE, "values": ("1",)},), source=source)
     board = replace(summarise(grid({"g": {"a": [0.5]}})), cited=(table,))
-    assert not {tag for tag, _ in Elements(page.render(board)).found} & {"script", "img"}
+    papers = pages(board)["papers.html"]
+    assert "<script>alert" not in papers
+    assert "<script>alert" in "".join(Elements(papers).text)
+    assert not {tag for tag, _ in Elements(papers).found} & {"img", "iframe"}
     for text in (markdown.render(board), markdown.render_summary(board)):
         assert "<script>" not in text.replace("\\<", "")
         assert "http://" not in text

@@ -1,25 +1,26 @@
-"""The page in a real browser: from a file, on a phone and a desk, in light and dark."""
+"""The site in a real browser: from a file, on a phone and a desk, in light and dark, with and without scripts."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import re
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from board_records import plausible, record, share
-from playwright.sync_api import sync_playwright
-from synthward.leaderboard.build import build
+from axe_playwright_python.sync_playwright import Axe
+from board_records import card, plausible, record, share
+from browsing import Visit
+from scipy import stats
+from synthward.leaderboard.aggregate import summarise
+from synthward.leaderboard.build import build, write
 from synthward.results.record import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page
+    from synthward.leaderboard.board import Board
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 # A luminance contrast below this is hard to read for many: WCAG 2.1, criterion 1.4.3 (AA).
 AA = 4.5
 CONTRASTS = """
@@ -49,102 +50,266 @@ CONTRASTS = """
 """
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, NAMES)), None)
-    if executable is None:
-        lacking = "the page is tested in a browser, and none is installed: on Debian, apt-get install chromium"
-        pytest.fail(lacking) if os.environ.get("CI") else pytest.skip(lacking)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
-        yield browser
-        browser.close()
+PAGES = (
+    "index.html",
+    "compare.html",
+    "metrics.html",
+    "papers.html",
+    "how-to-read.html",
+    "protocols/standard.html",
+    "datasets/support2.html",
+    "generators/my-gan.html",
+    "cells/pbc/bayesian-network.html",
+)
+OPEN = "document.querySelectorAll('details').forEach((d) => { d.open = true; })"
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(plausible(), tmp_path_factory.mktemp("board"))
+def made() -> Board:
+    return summarise(plausible())
 
 
-def open_page(browser: Browser, path: Path, width: int, scheme: str = "light") -> tuple[Page, list[str]]:
-    """A page, and all that it said on the console, failed to do or asked for."""
-    page = browser.new_page(
-        viewport={"width": width, "height": 844}, color_scheme="dark" if scheme == "dark" else "light"
+@pytest.fixture(scope="module")
+def site(made: Board, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(made, tmp_path_factory.mktemp("site")).parent
+
+
+def first_table(page: Page) -> list[list[str]]:
+    """Label and score of the rows of the main table that are seen, kind by kind."""
+    return page.evaluate(
+        """() => [...document.querySelector("table.sortable").tBodies].filter((b) => !b.classList.contains("kind"))
+        .map((body) => [...body.rows].filter((row) => !row.hidden).map((row) => row.dataset.generator))"""
     )
-    events: list[str] = []
-    page.on("console", lambda message: events.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: events.append(f"error: {error}"))
-    page.on("request", lambda request: events.append(request.url))
-    page.goto(path.as_uri())
-    return page, events
+
+
+def cell(page: Page, generator: str, column: str) -> str:
+    """What stands in the main table, on one line; nothing if it is not to be seen."""
+    found = page.locator(f'tr[data-generator="{generator}"] td[{column}]').first
+    return " ".join(found.inner_text().split())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_opens_from_a_file_in_peace_and_fits(browser: Browser, board: Path, width: int, scheme: str) -> None:
-    page, events = open_page(browser, board, width, scheme)
-    assert events == [board.as_uri()]
-    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    table = page.locator("table.board").first
-    assert table.is_visible()
-    box = table.locator("xpath=..").bounding_box()
-    assert box is not None
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= width
-    assert len(set(page.screenshot())) > 100
-    # The style sheet is in force: the policy's hash is that of its text.
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == (
-        "rgb(251, 251, 249)" if scheme == "light" else "rgb(17, 23, 22)"
-    )
-    page.close()
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_open_from_a_file_in_peace_and_fit(
+    browser: Browser, site: Path, name: str, width: int, scheme: str
+) -> None:
+    visit = Visit(browser, (site / name).as_uri(), width, scheme)
+    with visit as page:
+        page.evaluate(OPEN)
+        assert visit.peaceful(site)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        # The style sheet is in force.
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == (
+            "rgb(251, 251, 249)" if scheme == "light" else "rgb(17, 23, 22)"
+        )
+        assert len(set(page.screenshot())) > 100
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_can_be_read(browser: Browser, board: Path, scheme: str) -> None:
-    page, _ = open_page(browser, board, 1280, scheme)
-    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    contrasts = page.evaluate(CONTRASTS)
-    assert len(contrasts) > 500
-    assert [c for c in contrasts if c[0] < AA] == []
-    page.close()
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_keep_the_rules_of_accessibility(browser: Browser, site: Path, name: str, scheme: str) -> None:
+    with Visit(browser, (site / name).as_uri(), 1280, scheme) as page:
+        page.evaluate(OPEN)
+        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
+        serious = [v for v in found.response["violations"] if v["impact"] in ("serious", "critical")]
+        assert [(v["id"], v["nodes"][0]["html"][:200]) for v in serious] == []
+        assert len(found.response["passes"]) > 10
 
 
-def test_the_name_of_the_generator_stays_in_sight(browser: Browser, board: Path) -> None:
-    page, _ = open_page(browser, board, 390)
-    scroller = page.locator(".scroll").first
-    name = scroller.locator("tbody th").first
-    before = name.bounding_box()
-    scroller.evaluate("(element) => { element.scrollLeft = 400; }")
-    assert scroller.evaluate("(element) => element.scrollLeft") == 400
-    assert name.bounding_box() == before
-    page.close()
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read(browser: Browser, site: Path, scheme: str) -> None:
+    with Visit(browser, (site / "protocols/standard.html").as_uri(), 1280, scheme) as page:
+        page.evaluate(OPEN)
+        contrasts = page.evaluate(CONTRASTS)
+        assert len(contrasts) > 500
+        assert [c for c in contrasts if c[0] < AA] == []
+
+
+def test_the_name_of_the_generator_stays_in_sight(browser: Browser, site: Path) -> None:
+    with Visit(browser, (site / "index.html").as_uri(), 390) as page:
+        scroller = page.locator(".scroll").first
+        name = scroller.locator("tbody th").first
+        before = name.bounding_box()
+        scroller.evaluate("(element) => { element.scrollLeft = 300; }")
+        assert scroller.evaluate("(element) => element.scrollLeft") > 200
+        assert name.bounding_box() == before
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_what_a_row_says_of_memory_leads_to_the_tests_behind_it(browser: Browser, board: Path, width: int) -> None:
-    page, _ = open_page(browser, board, width)
-    link = page.locator("table.board a", has_text="memorised: 1 of 5 tables, 2 not tested").first
-    link.click()
-    heading = page.locator("#contamination-1")
-    box = heading.bounding_box()
-    assert box is not None
-    assert -1 <= box["y"] < 844
-    table = page.locator("table.board", has=page.locator("tbody.contamination"))
-    assert table.locator(".above").count() == 4
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    page.close()
+def test_what_a_row_says_of_memory_leads_to_the_tests_behind_it(browser: Browser, site: Path, width: int) -> None:
+    with Visit(browser, (site / "index.html").as_uri(), width) as page:
+        page.locator("table.board a", has_text="memorised: 1 of 5 tables, 2 not tested").first.click()
+        heading = page.locator("#contamination")
+        heading.wait_for()
+        box = heading.bounding_box()
+        assert box is not None
+        assert -1 <= box["y"] < 844
+        table = page.locator("table.board", has=page.locator("tbody.contamination"))
+        assert table.locator(".above").count() == 4
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_without_scripts_every_table_is_there_and_no_control(browser: Browser, site: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((site / "index.html").as_uri())
+    assert page.locator("tr[data-generator]").count() == 13
+    assert not page.locator("#controls").is_visible()
+    page.goto((site / "compare.html").as_uri())
+    assert page.locator("noscript a").first.is_visible()
+    context.close()
+
+
+# --- what can be chosen ------------------------------------------------------------------------
+
+
+def test_headings_sort_rows_within_their_kind_and_the_address_says_so(browser: Browser, site: Path) -> None:
+    with Visit(browser, (site / "index.html").as_uri()) as page:
+        before = first_table(page)
+        page.locator("table.sortable th", has_text="fidelity").first.click()
+        page.wait_for_function("location.hash.includes('sort')")
+        after = first_table(page)
+        scores = [
+            float(page.locator(f'tr[data-generator="{g}"] td[data-family=fidelity]').get_attribute("data-sort"))
+            for g in after[0]
+        ]
+        assert scores == sorted(scores, reverse=True)
+        assert [sorted(rows) for rows in after] == [sorted(rows) for rows in before]
+        assert after != before
+        page.locator("table.sortable th", has_text="fidelity").first.press("Enter")
+        page.wait_for_function("location.hash.includes('ascending')")
+        assert first_table(page)[0] == after[0][::-1]
+        address, upwards = page.url, first_table(page)
+    with Visit(browser, address) as page:
+        page.wait_for_selector("th[aria-sort=ascending]")
+        page.wait_for_timeout(50)
+        assert first_table(page) == upwards
+
+
+def test_a_choice_of_datasets_scores_them_alone_and_the_address_holds_it(
+    browser: Browser, site: Path, made: Board
+) -> None:
+    fidelity = made.sections[0].families[0]
+    chosen = ("pbc", "rhc", "vlbw")
+    with Visit(browser, (site / "index.html").as_uri()) as page:
+        whole = cell(page, "ctgan_300", "data-family=fidelity")
+        page.locator("#controls summary").click()
+        for name in chosen:
+            page.locator(f'input[name=dataset][value="{name}"]').check()
+        page.wait_for_selector("p.view:not([hidden])")
+        assert "3 of 7 datasets: pbc, rhc, vlbw" in page.locator("p.view").first.inner_text()
+        for label in ("ctgan_300", "bayesian_network", "uniform"):
+            mean = np.mean([fidelity.by_dataset[label][name] for name in chosen])
+            assert cell(page, label, "data-family=fidelity").startswith(f"{mean:.3f}".removeprefix("-"))
+        assert "best" in cell(page, "bayesian_network", "data-family=fidelity")
+        address, shown = page.url, cell(page, "ctgan_300", "data-family=fidelity")
+        assert shown != whole
+        page.locator("button[type=reset]").click()
+        page.wait_for_selector("p.view", state="hidden")
+        assert cell(page, "ctgan_300", "data-family=fidelity") == whole
+        assert "#" not in page.url or page.url.endswith("#")
+    with Visit(browser, address) as page:
+        page.wait_for_selector("p.view:not([hidden])")
+        assert cell(page, "ctgan_300", "data-family=fidelity") == shown
+        assert page.locator("input[name=dataset]:checked").count() == 3
+
+
+def test_access_and_families_hide_rows_and_columns(browser: Browser, site: Path) -> None:
+    with Visit(browser, (site / "index.html").as_uri() + "#sees=all+training+rows&family=privacy") as page:
+        page.wait_for_selector("td[data-family=fidelity]", state="hidden")
+        seen = page.locator("tr[data-generator]:visible td.sees").all_inner_texts()
+        assert set(seen) == {"all training rows"}
+        assert page.locator("th[data-family=privacy]").is_visible()
+        assert not page.locator("th[data-family=fidelity]").is_visible()
+
+
+def test_a_metric_is_added_as_a_column_with_the_scores_of_its_page(browser: Browser, site: Path, made: Board) -> None:
+    score = made.sections[0].rows[0].scores["tstr_auroc"]
+    with Visit(browser, (site / "index.html").as_uri() + "#metric=tstr_auroc") as page:
+        page.wait_for_selector("[data-extra=metric]")
+        page.wait_for_timeout(100)
+        said = cell(page, made.sections[0].rows[0].label, "data-extra=metric")
+        assert said.startswith(f"{score.mean:.3f}")
+        assert f"[{score.low:.3f}, {score.high:.3f}]" in said
+        page.locator("#controls select[name=metric]").select_option("")
+        page.wait_for_selector("[data-extra=metric]", state="detached")
+
+
+def test_the_overall_view_weighs_as_the_reader_says(browser: Browser, site: Path, made: Board) -> None:
+    families = {f.column.card.name: f.by_dataset["ctgan_300"] for f in made.sections[0].families if f.floor}
+    with Visit(browser, (site / "index.html").as_uri()) as page:
+        assert page.locator("[data-extra=overall]").count() == 0  # unless it is asked for
+        page.locator("#controls summary").click()
+        page.locator("input[name=overall]").check()
+        weights = {"fidelity": 3.0, "utility": 0.5, "privacy": 1.0}
+        for name, weight in weights.items():
+            page.locator(f"input[name=weight-{name}]").fill(str(weight))
+        page.wait_for_function("document.querySelector('th[data-extra=overall]')?.textContent.includes('0.5')")
+        page.wait_for_timeout(100)
+        common = set.intersection(*(set(known) for known in families.values()))
+        by_dataset = [sum(w * families[n][d] for n, w in weights.items()) / 4.5 for d in common]
+        assert cell(page, "ctgan_300", "data-extra=overall").startswith(f"{np.mean(by_dataset):.3f}"[:4])
+        assert "weight-fidelity=3" in page.url
+
+
+def test_the_compare_page_gives_paired_differences_with_their_test(browser: Browser, site: Path, made: Board) -> None:
+    fidelity = made.sections[0].families[0]
+    address = (
+        site / "compare.html"
+    ).as_uri() + "#protocol=standard&generator=ctgan_300&generator=bayesian_network&generator=tvae"
+    visit = Visit(browser, address)
+    with visit as page:
+        page.wait_for_selector("#compared table")
+        heads = page.locator("#compared thead th").all_inner_texts()
+        assert [h.strip() for h in heads] == ["Score or metric", "ctgan_300", "bayesian_network", "tvae"]
+        row = page.locator("#compared tbody tr", has_text="fidelity ↑").first
+        differences = {
+            g: np.array([fidelity.by_dataset[g][d] - v for d, v in fidelity.by_dataset["ctgan_300"].items()])
+            for g in ("bayesian_network", "tvae")
+        }
+        raw = [stats.wilcoxon(d).pvalue for d in differences.values()]
+        least = min(1, 2 * min(raw))
+        corrected = [least if p == min(raw) else max(least, p) for p in raw]  # Holm, of two
+        for n, (g, apart) in enumerate(differences.items()):
+            said = row.locator("td").nth(1 + n).inner_text().replace("−", "-")
+            assert f"{apart.mean():+.3f}" in said, g
+            assert f"p {corrected[n]:.3f}" in said, g
+            assert "7 datasets" in said
+            low, high = (float(end) for end in re.search(r"\[(.*), (.*)\]", said).groups())
+            assert low < apart.mean() < high
+            assert high - low == pytest.approx(2 * 1.96 * apart.std() / np.sqrt(len(apart)), rel=0.35)
+        page.locator("select[name=baseline]").select_option("tvae")
+        page.wait_for_function(
+            "document.querySelector('#compared thead').textContent.startsWith('Score or metrictvae')"
+        )
+        assert "Differences are from tvae" in page.locator("p.view").inner_text()
+        assert visit.peaceful(site)
 
 
 def test_a_hostile_record_runs_nothing_and_breaks_no_layout(browser: Browser, tmp_path: Path) -> None:
-    evil = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">" + "x" * 300
+    evil = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">" + "x" * 300
     params = {evil: evil, "llm": {"endpoint": "embedded", "model": evil}}
-    told = {"m": 0.5, "memorisation": [share("header", 1, 4, 0.0, status=Status.PARTIAL, reason=evil)]}
-    records = [record(evil, evil, seed, told, title=evil, params=params) for seed in (0, 1)]
-    path = build(records, tmp_path)
-    page, events = open_page(browser, path, 390)
-    assert events == [path.as_uri()]
-    assert page.title() == "synthward leaderboard"
-    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    page.close()
+    told = {evil: 0.5, "memorisation": [share("header", 1, 4, 0.0, status=Status.PARTIAL, reason=evil)]}
+    cards = {evil: card(evil, definition=evil, citation=evil, unit=evil)}
+    records = [
+        record(name, name, seed, told, title=evil, params=params, cards=cards).model_copy(update={"protocol": evil})
+        for seed in (0, 1)
+        for name in (evil, f"../../../{evil}", "a" * 1_000_000, "CON", "..", "-")
+    ]
+    build(records, tmp_path)
+    pages = sorted(tmp_path.rglob("*.html"))
+    assert len(pages) == 5 + 1 + 3 * 6
+    for path in pages:
+        visit = Visit(browser, path.as_uri(), 390)
+        with visit as page:
+            page.evaluate(OPEN)
+            page.wait_for_timeout(20)
+            assert visit.peaceful(tmp_path)
+            assert page.title().endswith("synthward leaderboard")
+            assert page.evaluate("document.documentElement.scrollWidth") == 390
+            assert page.locator("img").count() == 0
+            assert path.stat().st_size < 200_000
+    with Visit(browser, (tmp_path / "index.html").as_uri() + "#metric=" + evil) as page:
+        page.wait_for_timeout(100)
+        assert page.title() == "synthward leaderboard"

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from board_records import card, record
+from board_records import card, pages, record, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from synthward.leaderboard import page
 from synthward.leaderboard.aggregate import summarise
 from synthward.leaderboard.board import FamilyScores
 from synthward.leaderboard.normalise import combined, scaled
@@ -149,7 +148,7 @@ def test_a_utility_that_does_not_apply_to_what_was_made_is_the_floor_and_says_so
     assert found.scores["g"].mean == pytest.approx((0.6 + 0.5 + 0.75) / 3)
     assert set(found.standings) == {"g", "odd"}
     assert found.at_floor == {"odd": 1 / 4}
-    assert "25 % at the floor" in page.render(summarise(records(rows), draws=50))
+    assert "25 % at the floor" in whole(summarise(records(rows), draws=50))
 
 
 def test_a_metric_that_no_reference_has_is_nobody_s_loss():
@@ -222,9 +221,9 @@ def test_cost_is_seconds_for_each_1000_rows():
 
 
 def test_the_page_names_what_a_score_is_made_of_and_prints_the_rank_groups():
-    text = page.render(summarise(ordered(5), draws=100))
+    text = pages(summarise(ordered(5), draws=100))["index.html"]
     assert "0 is uniform, 1 is real, of the same dataset. The mean of 1 aspect" in text
-    assert "Friedman&#39;s test: p " in text
+    assert "Friedman&#39;s test: p " in whole(summarise(ordered(5), draws=100))
     assert text.count('1st<span class="sr"> rank group</span>') == 2
     assert text.count('2nd<span class="sr"> rank group</span>') == 2
 

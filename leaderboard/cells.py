@@ -1,0 +1,144 @@
+"""The facts of a cell's page: its repeats, their values, and how to run it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic_core import from_json
+
+from ..results.record import USABLE
+from .naming import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .board import Column, Repeat, Section
+
+MOST_REPEATS = 5  # whose values stand side by side; of more, the least and the largest
+MAX_TEXT = 200
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A generator on a dataset, under one protocol.
+
+    Attributes:
+        section: that it belongs to.
+        repeats: its records, in order of the seeds.
+        split_seeds: whether repeats differ by the seed of the split.
+        heads: what the values of ``rows`` are of, beside the mean.
+        rows: of every metric with a value the column, the mean over repeats, and the values.
+        command: that runs the first repeat again.
+        usage: what the language model of that repeat was asked, if there is one.
+        provenance: where that repeat was run.
+    """
+
+    section: Section
+    repeats: tuple[Repeat, ...]
+    split_seeds: bool
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Column, float, tuple[float | None, ...]], ...]
+    command: str
+    usage: dict[str, str]
+    provenance: dict[str, str]
+
+
+def cell(section: Section, generator: str, dataset: str) -> Cell:
+    """The facts of one cell.
+
+    Args:
+        section: of the board.
+        generator: label.
+        dataset: label; the two have a record in the section.
+    """
+    repeats = section.repeats[generator, dataset]
+    content = _content(shown(repeats))
+    own = [n for n, key in enumerate(section.keys) if key[0] == dataset]
+    few = len(own) <= MOST_REPEATS
+    seeds = [f"seed {section.keys[n][2]}" + f", split {section.keys[n][1]}" * bool(section.keys[n][1]) for n in own]
+    return Cell(
+        section=section,
+        repeats=repeats,
+        split_seeds=len({r.split_seed for r in repeats}) > 1,
+        heads=tuple(seeds) if few else ("least", "largest"),
+        rows=tuple(_rows(section, section.generators.index(generator), own, few=few)),
+        command=command(content),
+        usage=_usage(content),
+        provenance=_provenance(content),
+    )
+
+
+def shown(repeats: Sequence[Repeat]) -> Repeat:
+    """The repeat that a page goes into: the first with a table, or the first."""
+    return next((r for r in repeats if r.status in USABLE), repeats[0])
+
+
+def command(content: Mapping[str, Any]) -> str:
+    """The sweep of one cell that a record's content describes, with every setting by name.
+
+    Args:
+        content: the record as JSON values, see :meth:`synthward.results.record.Record.content`.
+    """
+    generator, protocol = content["generator"], content["identity"]["protocol"]
+    words = [
+        "synthward",
+        "sweep",
+        f"dataset={content['dataset']['name']}",
+        f"generator={generator['name']}",
+        *_overrides("generator", generator.get("params", {})),
+        *([f"protocol={content['protocol']}"] if content.get("protocol") else []),
+        *_overrides("protocol", {key: value for key, value in protocol.items() if key != "name"}),
+        f"seed={content['seed']}",
+    ]
+    return " ".join(shlex.quote(plain(word, MAX_TEXT)) for word in words)
+
+
+def _overrides(prefix: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    """Settings in Hydra's grammar; those within settings come from a group of their own, such as ``llm``."""
+    for key, value in settings.items():
+        if not isinstance(value, dict):
+            yield f"{prefix}.{key}={json.dumps(value, ensure_ascii=False)}"
+
+
+def _rows(
+    section: Section, row: int, own: Sequence[int], *, few: bool
+) -> Iterator[tuple[Column, float, tuple[float | None, ...]]]:
+    for column in section.columns:
+        values = section.values[column.card.name][row, own]
+        known = values[~np.isnan(values)]
+        if known.size:
+            ends = (float(known.min()), float(known.max()))
+            yield column, float(known.mean()), tuple(None if np.isnan(v) else float(v) for v in values) if few else ends
+
+
+def _usage(content: Mapping[str, Any]) -> dict[str, str]:
+    account = content.get("details", {}).get("llm")
+    stated = account if isinstance(account, dict) else {}
+    model = stated.get("model")
+    said = {**(model if isinstance(model, dict) else {}), **stated}
+    return {key.replace("_", " "): _text(value) for key, value in said.items() if not isinstance(value, dict)}
+
+
+def _provenance(content: Mapping[str, Any]) -> dict[str, str]:
+    stated = content.get("provenance", {})
+    git, packages = (stated.get(name) if isinstance(stated.get(name), dict) else {} for name in ("git", "packages"))
+    said = {**{key: value for key, value in stated.items() if not isinstance(value, dict)}, **git, **packages}
+    return {plain(key.replace("_", " "), MAX_TEXT): _text(value) for key, value in said.items()}
+
+
+def _text(value: Any) -> str:
+    return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), MAX_TEXT)
+
+
+def _content(repeat: Repeat) -> Mapping[str, Any]:
+    """What a record holds; its file was verified when the board was made."""
+    source = repeat.source
+    found = from_json(source.read_bytes()) if isinstance(source, Path) else source.content()
+    assert isinstance(found, dict)
+    return found
