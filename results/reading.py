@@ -14,6 +14,7 @@ from .errors import UserError
 from .record import RECORD_VERSION, MetricCard, Record, canonical_json, seal, sha256_json
 
 RECORD_NAME = "record.json"
+PORTRAIT_NAME = "portrait.json"  # of the attachment that a board draws the cell by, see `portrait`
 CARDS_NAME = re.compile(r"cards-[0-9a-f]{64}\.json")
 CARDS: TypeAdapter[dict[str, MetricCard]] = TypeAdapter(dict[str, MetricCard])
 
@@ -108,7 +109,7 @@ def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = 
     found = below.glob(f"*/{RECORD_NAME}") if below.is_dir() else folder.rglob("*.json")
     with_cards = (place for place in (folder, folder.resolve().parent) if any(place.glob("cards-*.json")))
     cards = CardFiles(next(with_cards, folder))
-    for path in sorted(p for p in found if p.is_file() and not CARDS_NAME.fullmatch(p.name)):
+    for path in sorted(p for p in found if p.is_file() and not _beside(p.name)):
         try:
             record = read_record(path, cards)
         except DamagedRecordError as error:
@@ -117,6 +118,11 @@ def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = 
             continue
         else:
             yield record
+
+
+def _beside(name: str) -> bool:
+    """Whether a file of JSON stands beside published records and is none of them."""
+    return CARDS_NAME.fullmatch(name) is not None or name.endswith(f".{PORTRAIT_NAME}")
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The store: one folder a cell, written so that a kill at any moment leaves nothing half done.
 
 ``cells/<id>/record.json`` is the commit mark of a cell: it is written last, in one atomic step, and
-holds the hash of the synthetic table beside it. Whatever does not verify is moved to
-``quarantine/`` and counts as not done; but where only the cards of its metrics are gone, the table stands and is
-measured again.
+holds the hashes of the synthetic table and of what else is kept beside it. Whatever does not verify is moved to
+``quarantine/`` and counts as not done; but where only the cards of its metrics or its portrait are gone, the table
+stands and is measured again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from .errors import UserError
-from .reading import RECORD_NAME, CardFiles, DamagedRecordError, read_record, read_records
+from .reading import PORTRAIT_NAME, RECORD_NAME, CardFiles, DamagedRecordError, read_record, read_records
 from .record import MetricCard, Record, cards_content, indented_json, sha256_json
 
 TABLE_NAME = "synthetic.parquet"
@@ -111,7 +111,8 @@ class Store:
     def publish(self, destination: Path, report: Callable[[DamagedRecordError], object]) -> int:
         """Copy all records, without tables, as ``<destination>/<dataset>/<generator>-<seed>-<id>.json``.
 
-        What is attached to a record of a public table stands beside it, under the same name with its own ending; the
+        What is attached to a record of a public table stands beside it, under the same name with its own ending; of a
+        private table's, the values by column or class stay at home with what is attached to it. The
         cards of the metrics stand in the destination itself, a file for every set of them.
 
         Args:
@@ -123,15 +124,15 @@ class Store:
         """
         count = 0
         for record in read_records(self.root, report):
-            name = f"{file_name(record.generator.name)}-{record.seed}-{record.id[:8]}"
-            folder = destination / file_name(record.dataset.name)
-            folder.mkdir(parents=True, exist_ok=True)
-            # What a generator kept beside a private table's record was made of that table.
-            for attachment in record.attachments if record.dataset.sharing == "public" else ():
+            path = destination / published_name(record)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if record.dataset.sharing != "public":
+                record = record.without_parts()
+            for attachment in record.attachments:
                 content = (self.folder(record.id) / attachment.path).read_bytes()
-                write_atomically(folder / f"{name}.{attachment.path}", content)
+                write_atomically(path.with_name(f"{path.name}.{attachment.path}"), content)
             _write_cards(destination, record.cards)
-            write_atomically(folder / f"{name}.json", record.to_json())
+            write_atomically(path.with_name(f"{path.name}.json"), record.to_json())
             count += 1
         return count
 
@@ -192,8 +193,14 @@ class Store:
         kept = [(TABLE_NAME, record.artifact.sha256)] if record.artifact is not None else []
         for name, sha256 in [*kept, *((a.path, a.sha256) for a in record.attachments)]:
             path = self.folder(cell_id) / name
-            if not path.exists() or sha256_file(path) != sha256:
+            if path.exists() and sha256_file(path) == sha256:
+                continue
+            if name != PORTRAIT_NAME:
                 raise DamagedRecordError(f"{path} is not the file that was recorded")
+            # Such as after a kill between the new portrait and the record that names it: the table is not lost with
+            # it, but what measurements say of single columns is, so that they count as not made.
+            others = tuple(a for a in record.attachments if a.path != PORTRAIT_NAME)
+            record = record.model_copy(update={"attachments": others, "measurements": (), "cards": {}})
         return record
 
 
@@ -247,6 +254,11 @@ def sha256_file(path: Path) -> str:
     """SHA-256 in hex of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def published_name(record: Record) -> Path:
+    """Where a record is published below the folder of all, without ``.json`` or what stands for an attachment."""
+    return Path(file_name(record.dataset.name), f"{file_name(record.generator.name)}-{record.seed}-{record.id[:8]}")
 
 
 def file_name(name: str) -> str:
