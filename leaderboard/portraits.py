@@ -164,7 +164,7 @@ def _histogram(filled: Sequence[float], outlined: Sequence[float], top: float, w
     """Bars and the outline of others over the same bins of equal width, on a line."""
     step, unit = width / len(filled), height / (top or 1.0)
     bars = "".join(
-        f"M{n * step:.4g} {height}v-{share * unit:.3g}h{step:.4g}V{height}" for n, share in enumerate(filled)
+        f"M{n * step:.4g} {height}v-{share * unit:.4g}h{step:.4g}V{height}" for n, share in enumerate(filled)
     )
     outline = "".join(f"V{height - share * unit:.4g}h{step:.4g}" for share in outlined)
     return (

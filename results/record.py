@@ -253,9 +253,9 @@ class Record(Frozen):
         return indented_json(self.content()).removesuffix("\n}\n")
 
     def without_parts(self) -> Record:
-        """The record without what names columns and classes, or was made of the table and is kept beside it."""
+        """The record without the values by column or class, whose names a private table keeps to itself."""
         whole = tuple(m.model_copy(update={"breakdown": {}}) for m in self.measurements)
-        return self.model_copy(update={"measurements": whole, "attachments": ()})
+        return self.model_copy(update={"measurements": whole})
 
     def contradiction(self) -> str:
         """What in the record contradicts its identity, or an empty string.

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from .errors import UserError
 from .reading import PORTRAIT_NAME, RECORD_NAME, CardFiles, DamagedRecordError, read_record, read_records
-from .record import MetricCard, Record, cards_content, indented_json, sha256_json
+from .record import Attachment, MetricCard, Record, cards_content, indented_json, sha256_json
 
 TABLE_NAME = "synthetic.parquet"
 LOG_NAME = "log.txt"
@@ -124,15 +124,20 @@ class Store:
         """
         count = 0
         for record in read_records(self.root, report):
+            public = record.dataset.sharing == "public"
             path = destination / published_name(record)
+            try:
+                # What a generator kept beside a private table's record was made of that table.
+                attached = [(a.path, self._attached(record, a)) for a in record.attachments if public]
+            except DamagedRecordError as error:
+                report(error)
+                continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            if record.dataset.sharing != "public":
-                record = record.without_parts()
-            for attachment in record.attachments:
-                content = (self.folder(record.id) / attachment.path).read_bytes()
-                write_atomically(path.with_name(f"{path.name}.{attachment.path}"), content)
+            for name, content in attached:
+                write_atomically(path.with_name(f"{path.name}.{name}"), content)
             _write_cards(destination, record.cards)
-            write_atomically(path.with_name(f"{path.name}.json"), record.to_json())
+            published = record if public else record.without_parts()
+            write_atomically(path.with_name(f"{path.name}.json"), published.to_json())
             count += 1
         return count
 
@@ -185,6 +190,13 @@ class Store:
         """Names of the folders set aside because a record or a table did not verify."""
         folder = self.root / "quarantine"
         return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+    def _attached(self, record: Record, attachment: Attachment) -> bytes:
+        path = self.folder(record.id) / attachment.path
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != attachment.sha256:
+            raise DamagedRecordError(f"{path} is not the file that was recorded: run its sweep again")
+        return content
 
     def _verified(self, cell_id: str) -> Record:
         record = read_record(self.folder(cell_id) / RECORD_NAME, self.cards, unscored=True)

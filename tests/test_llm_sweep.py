@@ -404,7 +404,8 @@ def test_curation_goes_on_from_the_rows_of_the_generator_inside(folder, schema):
     assert set(curated.details["shown_rows"]) == set(few.details["shown_rows"])
     assert curated.generator.access == "examples"
     assert {m.metric: m.status for m in curated.measurements} == {"example_copying": "ok", "tstr_auroc": "ok"}
-    assert len(curated.attachments) == 1 + len(facts["further_rounds"])
+    transcripts = [a.path for a in curated.attachments if a.path != "portrait.json"]
+    assert len(transcripts) == 1 + len(facts["further_rounds"]) == len(curated.attachments) - 1
     replay = ("llm=replay", "llm.transcript=results/runs", "store=again")
     swept(folder, "dataset=small", "metrics=none", "generator=llm_curated", *replay)
     assert only_record(folder, "again").artifact == curated.artifact
