@@ -401,6 +401,7 @@ def test_a_cell_of_a_public_table_has_its_portrait(public, store, worker):
 def test_a_private_table_has_none_and_keeps_its_breakdowns(small_card, store, worker):
     made = run_cell(cell_of(small_card), METRICS, store, worker, LIMITS)
     assert made.attachments == ()
+    assert "portrait" not in made.details
     assert set(made.measurements[0].breakdown) == {"age", "pressure", "sex", "ward", "died"}
     assert not list(store.root.rglob(PORTRAIT_NAME))
     assert is_complete(made, map(measure_of, METRICS), LIMITS.model_dump())
