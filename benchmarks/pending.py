@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from ..results.reading import PORTRAIT_NAME
 from ..results.record import USABLE, Measurement, Record, Status
 
 Retry = Literal["none", "failed", "all"]
 Measure = tuple[str, int]  # name and version of a metric's card
 
+PORTRAIT_FAILURE = "portrait"  # among a record's details: why its table could not be portrayed
 FAILED = (Status.ERROR, Status.TIMEOUT, Status.OOM, Status.CRASHED)
 
 
@@ -26,7 +28,8 @@ def is_complete(
     """
     if record is None or wants_table(record, limits, retry):
         return False
-    return not unmeasured(record, measures, limits, retry)
+    asked = list(measures)
+    return not (unmeasured(record, asked, limits, retry) or (asked and unportrayed(record, retry)))
 
 
 def wants_table(record: Record, limits: Mapping[str, float], retry: Retry = "none") -> bool:
@@ -56,6 +59,18 @@ def unmeasured(
 
     present = {(m.metric, m.version) for m in record.measurements if stands(m)}
     return [measure for measure in measures if measure not in present]
+
+
+def unportrayed(record: Record, retry: Retry = "none") -> bool:
+    """Whether a record lacks the portrait that is made with its measurements: that of a public table alone.
+
+    A portrait says more of single columns than a private table may show.
+    """
+    if record.status not in USABLE or record.dataset.sharing != "public":
+        return False
+    if any(attached.path == PORTRAIT_NAME for attached in record.attachments):
+        return False
+    return retry == "failed" or PORTRAIT_FAILURE not in record.details
 
 
 def _outgrown(status: Status, then: Mapping[str, float], now: Mapping[str, float], seconds: str) -> bool:

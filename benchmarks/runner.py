@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from ..generators import missing_requirement
 from ..generators.spec import without_folder
 from ..metrics import get
 from ..results.errors import StoppedError
+from ..results.portrait import DamagedPortraitError, Portrait, divided, read_portrait
+from ..results.reading import PORTRAIT_NAME
 from ..results.record import USABLE, Artifact, Attachment, Measurement, Phase, Record, Status
 from ..results.store import LOG_NAME, TABLE_NAME, Store, full_disk_is_clear, sha256_file
 from .cell import Cell, Limits
 from .isolation import Exit, Worker
-from .pending import Measure, Retry, unmeasured, wants_table
+from .pending import PORTRAIT_FAILURE, Measure, Retry, unmeasured, unportrayed, wants_table
 from .provenance import provenance
 from .stages import (
     EVALUATE_PRELOAD,
@@ -33,7 +35,7 @@ LARGEST = 1e300  # number that is taken from a generator's account: JSON has lar
 def run_cell(
     cell: Cell, metrics: Sequence[str], store: Store, worker: Worker, limits: Limits, retry: Retry = "none"
 ) -> Record:
-    """Do what is missing of a cell: its table, its measurements, both or neither.
+    """Do what is missing of a cell: its table, its measurements and portrait, all or none of them.
 
     Args:
         cell: what to run.
@@ -55,9 +57,10 @@ def run_cell(
         if record is None or wants_table(record, limits.model_dump(), retry):
             record = _generate(cell, store, worker, limits)
         lacking = unmeasured(record, map(measure_of, metrics), limits.model_dump(), retry)
-        if lacking:
+        portrait = bool(metrics) and unportrayed(record, retry)
+        if lacking or portrait:
             names = [name for name in metrics if measure_of(name) in lacking]
-            record = _evaluate(record, names, cell, store, worker, limits)
+            record = _evaluate(record, names, portrait, cell, store, worker, limits)
         return record
 
 
@@ -143,8 +146,11 @@ def _artifact(folder: Path, outcome: Mapping[str, Any]) -> Artifact | None:
 
 
 def _attachments(folder: Path, outcome: Mapping[str, Any]) -> tuple[Attachment, ...]:
-    paths = [folder / name for name in outcome.get("attachments", ())]
-    return tuple(Attachment(path=p.name, sha256=sha256_file(p), size=p.stat().st_size) for p in paths)
+    return tuple(_attachment(folder / name) for name in outcome.get("attachments", ()))
+
+
+def _attachment(path: Path) -> Attachment:
+    return Attachment(path=path.name, sha256=sha256_file(path), size=path.stat().st_size)
 
 
 def _details(cell: Cell, outcome: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,9 +172,9 @@ def _config(cell: Cell) -> dict[str, Any]:
 
 
 def _evaluate(
-    record: Record, metrics: Sequence[str], cell: Cell, store: Store, worker: Worker, limits: Limits
+    record: Record, metrics: Sequence[str], portrait: bool, cell: Cell, store: Store, worker: Worker, limits: Limits
 ) -> Record:
-    """Apply metrics; one that hangs or dies costs its own value alone."""
+    """Apply metrics and make the portrait; what hangs or dies costs its own value alone."""
     if any("language model" in get(name).card.needs for name in metrics):
         cell.generator.build().prepare()
     worker.preload([*GENERATE_PRELOAD, *EVALUATE_PRELOAD], cell.config)
@@ -185,13 +191,15 @@ def _evaluate(
         "references": str(store.root / "references"),
     }
     measured: dict[str, list[Measurement]] = {}
-    stopped = ""
-    while not stopped and (left := [name for name in metrics if name not in measured]):
+    drawn = _portrait(store, record)
+    portrait = portrait or (drawn is None and any(a.path == PORTRAIT_NAME for a in record.attachments))
+    failure, stopped = "", ""
+    while not stopped and ((left := [name for name in metrics if name not in measured]) or portrait):
         with store.workspace(cell.id) as folder:
             with full_disk_is_clear(store.root):
                 ended = worker.run(
                     "evaluate",
-                    {**job, "metrics": left},
+                    {**job, "metrics": left, "portrait": portrait},
                     folder,
                     limits.evaluate_seconds,
                     limits.memory_mb,
@@ -199,7 +207,8 @@ def _evaluate(
                 )
             measured |= dict(zip(left, read_measurements(folder), strict=False))
             unfinished = [name for name in left if name not in measured]
-            stopped = _outcome(folder, ended).get("stopped", "")
+            outcome = _outcome(folder, ended)
+            stopped = outcome.get("stopped", "")
             if stopped:
                 continue
             if unfinished and (folder / PHASE_NAME).exists():
@@ -209,22 +218,58 @@ def _evaluate(
             elif unfinished:  # it did not get as far as the first metric
                 reason = ended.message or _last_line(folder / LOG_NAME)
                 measured |= {name: [_failed(name, Status.ERROR, reason)] for name in unfinished}
+            elif portrait:
+                portrait = False
+                if (folder / PORTRAIT_NAME).exists():
+                    drawn = Portrait.model_validate_json((folder / PORTRAIT_NAME).read_bytes())
+                else:
+                    failure = outcome.get("unportrayed") or ended.message or _last_line(folder / LOG_NAME)
     new_cards = {get(name).card.name: get(name).card for name in measured}
     kept = [m for m in record.measurements if m.metric not in new_cards]
     new = [m for name in metrics for m in measured.get(name, ())]
-    cards = {**record.cards, **new_cards}
-    record = store.put(
-        record.model_copy(
-            update={
-                "measurements": (*kept, *new),
-                "cards": cards,
-                "limits": {**limits.model_dump(), "generate_seconds": record.limits["generate_seconds"]},
-            }
-        )
+    details = {key: value for key, value in record.details.items() if key != PORTRAIT_FAILURE}
+    record = record.model_copy(
+        update={
+            "measurements": (*kept, *new),
+            "cards": {**record.cards, **new_cards},
+            "details": details | ({PORTRAIT_FAILURE: failure} if failure else {}),
+        }
     )
+    if metrics:
+        evaluated = {**limits.model_dump(), "generate_seconds": record.limits["generate_seconds"]}
+        record = record.model_copy(update={"limits": evaluated})
+    with store.workspace(cell.id) as folder:
+        if drawn is not None:
+            record = attach(record, drawn, new_cards, folder)
+        record = store.put(record, folder)
     if stopped:
         raise StoppedError(stopped)
     return record
+
+
+def _portrait(store: Store, record: Record) -> Portrait | None:
+    """The portrait that a record has, unless it is in the form of an earlier version."""
+    try:
+        return read_portrait(store.folder(record.id) / PORTRAIT_NAME, record)
+    except DamagedPortraitError:
+        return None
+
+
+def attach(record: Record, portrait: Portrait, renewed: Collection[str], folder: Path) -> Record:
+    """Put a portrait beside a record, and into it what the measurements say of single columns.
+
+    Args:
+        record: with all its measurements.
+        portrait: of its table, with the breakdowns of measurements that were parted from theirs before.
+        renewed: names of the metrics that were measured since.
+        folder: where to write it, for the store to take from.
+    """
+    measurements, parts = divided(record.measurements, record.cards)
+    path = folder / PORTRAIT_NAME
+    with full_disk_is_clear(folder):
+        path.write_text(portrait.with_breakdowns(parts, {*renewed, *(p.metric for p in parts)}).to_json(), "utf-8")
+    others = [a for a in record.attachments if a.path != PORTRAIT_NAME]
+    return record.model_copy(update={"measurements": measurements, "attachments": (*others, _attachment(path))})
 
 
 def _cost(record: Record, phase: Phase) -> float:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..generators import Access, TrainView, missing_requirement
 from ..generators.spec import GeneratorSpec
 from ..results.errors import StoppedError, UserError
-from ..results.reading import RECORD_NAME
+from ..results.reading import PORTRAIT_NAME, RECORD_NAME
 from ..results.record import Measurement, Phase, Status, canonical_json
 from ..results.store import DISK_FULL, LOG_NAME, TABLE_NAME, file_name, write_atomically
 from .dataset import Protocol
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 OUTCOME_NAME = "outcome.json"
 PHASE_NAME = "phase"
 MEASUREMENTS_NAME = "measurements.jsonl"
+RESERVED = (TABLE_NAME, LOG_NAME, OUTCOME_NAME, PHASE_NAME, RECORD_NAME, PORTRAIT_NAME)
 
 GENERATE_PRELOAD = ("pandas", "pyarrow.parquet", "synthward.benchmarks.stages")
 EVALUATE_PRELOAD = (
@@ -125,7 +126,7 @@ def _attachments(generator: Generator) -> dict[str, bytes]:
     """
     attachments = generator.attachments()
     for name in attachments:
-        if name != file_name(name) or name in (TABLE_NAME, LOG_NAME, OUTCOME_NAME, PHASE_NAME, RECORD_NAME):
+        if name != file_name(name) or name in RESERVED:
             raise BrokenContractError(f"attachments() has a file named '{name}': choose a plain name of its own")
     return attachments
 
@@ -190,13 +191,15 @@ def read_table(path: Path, schema: TableSchema) -> pd.DataFrame:
 
 
 def evaluate(job: Mapping[str, Any], folder: Path) -> None:
-    """Apply metrics one after the other, appending each result to ``measurements.jsonl`` at once.
+    """Apply metrics one after the other, appending each result to ``measurements.jsonl`` at once; then the portrait.
 
-    What was measured before a kill is therefore kept. Where the sweep is to stop, ``outcome.json`` says so.
+    What was measured before a kill is therefore kept. Where the sweep is to stop, or the table could not be portrayed,
+    ``outcome.json`` says so.
 
     Args:
-        job: as for :func:`generate`, and ``table`` (path), ``metrics`` (names), ``costs``, ``usage`` (of a language
-            model, or nothing), ``shown`` (train rows that stood in a prompt) and ``references`` (folder).
+        job: as for :func:`generate`, and ``table`` (path), ``metrics`` (names), ``portrait`` (whether to make it),
+            ``costs``, ``usage`` (of a language model, or nothing), ``shown`` (train rows that stood in a prompt) and
+            ``references`` (folder).
         folder: the cell's work folder.
     """
     from ..metrics import get
@@ -212,6 +215,24 @@ def evaluate(job: Mapping[str, Any], folder: Path) -> None:
                 return
             file.write(json.dumps([m.model_dump(mode="json") for m in measured]) + "\n")
             file.flush()
+    if job["portrait"]:
+        (folder / PHASE_NAME).write_text("portrait")
+        _portray(job, evaluation, folder)
+
+
+def _portray(job: Mapping[str, Any], evaluation: Evaluation, folder: Path) -> None:
+    """Leave the portrait, or say in ``outcome.json`` why there is none: it must not cost the cell its record."""
+    from ..metrics.portrait import portray
+
+    try:
+        if _load(job).card.sharing != "public":  # the record may be of a time when it was
+            raise UserError("the table is not public")
+        text = portray(evaluation).to_json()
+    except Exception as error:
+        traceback.print_exc()
+        write_atomically(folder / OUTCOME_NAME, json.dumps({"unportrayed": _one_line(error)}))
+    else:
+        write_atomically(folder / PORTRAIT_NAME, text)
 
 
 def read_measurements(folder: Path) -> list[list[Measurement]]:

@@ -29,7 +29,7 @@ from ..results.errors import UserError
 from ..results.store import Store
 from .catalogue import metrics_of
 from .cell import Cell, parse_limits, plan_cell
-from .pending import is_complete, wants_table
+from .pending import Measure, is_complete, unmeasured, wants_table
 from .plans import Forecast, Plan, PlannedCell, SweepReport, basis, write_plan
 from .progress import progress
 from .runner import measure_of
@@ -87,22 +87,25 @@ def forecast_sweep(config: DictConfig, context: HydraContext) -> list[Forecast]:
         cell, facts = planned.cell, planned.facts
         made = store.get(facts.id)
         done = is_complete(made, facts.measures, facts.limits, config.retry)
-        estimate = None
-        if not done and (made is None or wants_table(made, facts.limits, config.retry)):
+        estimate, lacking = None, list(facts.measures)
+        if made is not None and not wants_table(made, facts.limits, config.retry):
+            lacking = unmeasured(made, facts.measures, facts.limits, config.retry)
+        else:
             generator = cell.generator.build()
             view = TrainView(
                 cell.dataset.schema, cell.dataset.split(cell.protocol), generator.access, cell.dataset.card
             )
             estimate = generator.estimate(view, cell.rows)
-        questions = None if done else _questions(planned, asked)
+        questions = None if done else _questions(planned, lacking, asked)
         found.append(Forecast(cell.dataset.card.name, cell.generator.name, done, cell.rows, estimate, questions))
     return found
 
 
-def _questions(planned: _Planned, asked: set[tuple[str, str]]) -> Estimate | None:
-    """What metrics should cost that ask a language model about a table, unless it was asked before."""
+def _questions(planned: _Planned, lacking: Sequence[Measure], asked: set[tuple[str, str]]) -> Estimate | None:
+    """What the lacking metrics should cost that ask a language model about a table, unless it was asked before."""
     dataset = planned.cell.dataset
-    metrics = [get(name) for name in planned.metrics if "language model" in get(name).card.needs]
+    metrics = [get(name) for name in planned.metrics if measure_of(name) in lacking]
+    metrics = [metric for metric in metrics if "language model" in metric.card.needs]
     model = planned.cell.generator.build().language_model() if metrics and dataset.card.sharing == "public" else None
     if model is None or not hasattr(model, "rehearse"):  # one of somebody's own need not
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -36,6 +37,10 @@ class Encoded:
     def take(self, rows: np.ndarray) -> Encoded:
         """The rows with these numbers, in this order."""
         return Encoded(self.numbers[rows], self.codes[rows], self.levels)
+
+    def columns(self, numeric: Sequence[int], categorical: Sequence[int]) -> Encoded:
+        """The numeric and the categorical columns with these numbers, in this order."""
+        return Encoded(self.numbers[:, numeric], self.codes[:, categorical], self.levels[categorical])
 
 
 def encoded(evaluation: Evaluation, part: Part) -> Encoded:

@@ -16,6 +16,7 @@ from .errors import UserError
 from .record import RECORD_VERSION, MetricCard, Record, canonical_json, sealed, sha256_json
 
 RECORD_NAME = "record.json"
+PORTRAIT_NAME = "portrait.json"  # of the attachment that a board draws the cell by, see `portrait`
 CARDS_NAME = re.compile(r"cards-[0-9a-f]{64}\.json")
 CARDS: TypeAdapter[dict[str, MetricCard]] = TypeAdapter(dict[str, MetricCard])
 
@@ -158,7 +159,7 @@ def _json_files(folder: Path | str) -> Iterator[str]:
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _json_files(entry.path)
-        elif entry.name.endswith(".json") and entry.is_file() and not CARDS_NAME.fullmatch(entry.name):
+        elif entry.name.endswith(".json") and entry.is_file() and not _beside(entry.name):
             yield entry.path
 
 
@@ -166,6 +167,11 @@ def _text(path: Path | str) -> bytes:
     with open(path, "rb", buffering=0) as file:
         data = file.readall()
     return data.replace(b"\r\n", b"\n") if b"\r" in data else data  # git may have checked it out on Windows
+
+
+def _beside(name: str) -> bool:
+    """Whether a file of JSON stands beside published records and is none of them."""
+    return CARDS_NAME.fullmatch(name) is not None or name.endswith(f".{PORTRAIT_NAME}")
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -127,7 +127,8 @@ class Measurement(Frozen):
         n: how many rows, columns or pairs stand behind the value.
         population: how many there were, where ``n`` rows were drawn from them.
         sample_seed: seed of that draw.
-        breakdown: values by column, class or pair, where the metric has them.
+        breakdown: values by column, class or pair, where the metric has them. In a record that has a portrait they
+            stand there, see :func:`.portrait.divided`.
         status, reason: why there is no value, or not the whole of it.
         seconds: time the metric took, shared work included where it was first to need it.
     """
@@ -251,6 +252,11 @@ class Record(Frozen):
 
     def _unsealed(self) -> str:
         return indented_json(self.content()).removesuffix("\n}\n")
+
+    def without_parts(self) -> Record:
+        """The record without the values by column or class, whose names a private table keeps to itself."""
+        whole = tuple(m.model_copy(update={"breakdown": {}}) for m in self.measurements)
+        return self.model_copy(update={"measurements": whole})
 
     def contradiction(self) -> str:
         """What in the record contradicts its identity, or an empty string.

@@ -1,9 +1,9 @@
 """The store: one folder a cell, written so that a kill at any moment leaves nothing half done.
 
 ``cells/<id>/record.json`` is the commit mark of a cell: it is written last, in one atomic step, and
-holds the hash of the synthetic table beside it. Whatever does not verify is moved to
-``quarantine/`` and counts as not done; but where only the cards of its metrics are gone, the table stands and is
-measured again.
+holds the hashes of the synthetic table and of what else is kept beside it. Whatever does not verify is moved to
+``quarantine/`` and counts as not done; but where only the cards of its metrics or its portrait are gone, the table
+stands and is measured again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from .errors import UserError
-from .reading import RECORD_NAME, CardFiles, DamagedRecordError, read_record, read_records
-from .record import MetricCard, Record, cards_content, indented_json, sha256_json
+from .reading import PORTRAIT_NAME, RECORD_NAME, CardFiles, DamagedRecordError, read_record, read_records
+from .record import Attachment, MetricCard, Record, cards_content, indented_json, sha256_json
 
 TABLE_NAME = "synthetic.parquet"
 LOG_NAME = "log.txt"
@@ -111,7 +111,8 @@ class Store:
     def publish(self, destination: Path, report: Callable[[DamagedRecordError], object]) -> int:
         """Copy all records, without tables, as ``<destination>/<dataset>/<generator>-<seed>-<id>.json``.
 
-        What is attached to a record of a public table stands beside it, under the same name with its own ending; the
+        What is attached to a record of a public table stands beside it, under the same name with its own ending; of a
+        private table's, the values by column or class stay at home with what is attached to it. The
         cards of the metrics stand in the destination itself, a file for every set of them.
 
         Args:
@@ -123,15 +124,20 @@ class Store:
         """
         count = 0
         for record in read_records(self.root, report):
-            name = f"{file_name(record.generator.name)}-{record.seed}-{record.id[:8]}"
-            folder = destination / file_name(record.dataset.name)
-            folder.mkdir(parents=True, exist_ok=True)
-            # What a generator kept beside a private table's record was made of that table.
-            for attachment in record.attachments if record.dataset.sharing == "public" else ():
-                content = (self.folder(record.id) / attachment.path).read_bytes()
-                write_atomically(folder / f"{name}.{attachment.path}", content)
+            public = record.dataset.sharing == "public"
+            path = destination / published_name(record)
+            try:
+                # What a generator kept beside a private table's record was made of that table.
+                attached = [(a.path, self._attached(record, a)) for a in record.attachments if public]
+            except DamagedRecordError as error:
+                report(error)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for name, content in attached:
+                write_atomically(path.with_name(f"{path.name}.{name}"), content)
             _write_cards(destination, record.cards)
-            write_atomically(folder / f"{name}.json", record.to_json())
+            published = record if public else record.without_parts()
+            write_atomically(path.with_name(f"{path.name}.json"), published.to_json())
             count += 1
         return count
 
@@ -185,6 +191,13 @@ class Store:
         folder = self.root / "quarantine"
         return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
 
+    def _attached(self, record: Record, attachment: Attachment) -> bytes:
+        path = self.folder(record.id) / attachment.path
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != attachment.sha256:
+            raise DamagedRecordError(f"{path} is not the file that was recorded: run its sweep again")
+        return content
+
     def _verified(self, cell_id: str) -> Record:
         record = read_record(self.folder(cell_id) / RECORD_NAME, self.cards, unscored=True)
         if record.id != cell_id:
@@ -192,8 +205,14 @@ class Store:
         kept = [(TABLE_NAME, record.artifact.sha256)] if record.artifact is not None else []
         for name, sha256 in [*kept, *((a.path, a.sha256) for a in record.attachments)]:
             path = self.folder(cell_id) / name
-            if not path.exists() or sha256_file(path) != sha256:
+            if path.exists() and sha256_file(path) == sha256:
+                continue
+            if name != PORTRAIT_NAME:
                 raise DamagedRecordError(f"{path} is not the file that was recorded")
+            # Such as after a kill between the new portrait and the record that names it: the table is not lost with
+            # it, but what measurements say of single columns is, so that they count as not made.
+            others = tuple(a for a in record.attachments if a.path != PORTRAIT_NAME)
+            record = record.model_copy(update={"attachments": others, "measurements": (), "cards": {}})
         return record
 
 
@@ -247,6 +266,11 @@ def sha256_file(path: Path) -> str:
     """SHA-256 in hex of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def published_name(record: Record) -> Path:
+    """Where a record is published below the folder of all, without ``.json`` or what stands for an attachment."""
+    return Path(file_name(record.dataset.name), f"{file_name(record.generator.name)}-{record.seed}-{record.id[:8]}")
 
 
 def file_name(name: str) -> str:

@@ -158,3 +158,30 @@ class Prints(Fine):
             print("x" * 100_000)
             os.write(2, b"y" * 100_000)
         return super().sample(n, seed)
+
+
+class Unportrayable(Fine):
+    """Its table cannot be portrayed: a public table's evaluation asks for the language model before the portrait."""
+
+    def __init__(self, how="raises"):
+        self.how = how
+
+    def language_model(self):
+        from synthward.metrics import portrait
+
+        def fails(evaluation):
+            if self.how == "dies":
+                os._exit(3)
+            if self.how == "hangs":
+                time.sleep(60)
+            raise ValueError("no likeness\nof this")
+
+        if not Path("cheer").exists():
+            portrait.portray = fails
+
+
+class Forges(Fine):
+    """Names a file of its own as the portrait is."""
+
+    def attachments(self):
+        return {"portrait.json": b"{}"}

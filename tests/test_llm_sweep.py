@@ -166,6 +166,33 @@ def test_a_plan_holds_what_metrics_ask(folder, schema):
         swept(folder, *overrides, TEST_KEY=KEY)
         assert int(line.split()[2]) == sum(b["messages"][0]["role"] == "system" for b in endpoint.bodies) > 10
         assert int(total.split()[2]) == len(endpoint.bodies)
+        more = synthward(folder, "plan", *overrides[:-1], "metrics.names=[memorisation,valid_rows]")
+        assert "4 left" in more.stdout
+        assert "(metrics)" not in more.stdout
+
+
+def test_a_store_of_before_there_were_portraits_gets_them_and_nobody_is_asked(folder, schema):
+    make_public(folder)
+    with Endpoint(writes_rows(schema)) as endpoint:
+        overrides = asks(endpoint, "generator=llm_zero_shot", "metrics.names=[memorisation,column_shapes]")
+        swept(folder, *overrides, TEST_KEY=KEY)
+        store, made = Store(folder / "results/runs"), only_record(folder)
+        assert [a.path for a in made.attachments] == ["transcript.jsonl.gz", "portrait.json"]
+        breakdowns = {m.variant or m.metric: set(m.breakdown) for m in made.measurements}
+        assert breakdowns["header"] == {"baseline"}
+        assert breakdowns["column_shapes"] == set()
+        store.put(made.model_copy(update={"attachments": made.attachments[:1]}))
+        (store.folder(made.id) / "portrait.json").unlink()
+        paid = len(endpoint.bodies)
+        assert "1 left" in synthward(folder, "plan", *overrides).stdout
+        done = swept(folder, *overrides, TEST_KEY=KEY)
+        assert done.stdout.startswith("1 cell: 1 ok")
+        assert len(endpoint.bodies) == paid
+    again = only_record(folder)
+    assert again.attachments[0] == made.attachments[0]
+    assert again.attachments[1].path == "portrait.json"
+    assert again.measurements == made.measurements
+    assert again.artifact == made.artifact
 
 
 def test_a_spent_budget_ends_the_sweep_and_a_larger_one_goes_on(folder, schema):
@@ -404,7 +431,8 @@ def test_curation_goes_on_from_the_rows_of_the_generator_inside(folder, schema):
     assert set(curated.details["shown_rows"]) == set(few.details["shown_rows"])
     assert curated.generator.access == "examples"
     assert {m.metric: m.status for m in curated.measurements} == {"example_copying": "ok", "tstr_auroc": "ok"}
-    assert len(curated.attachments) == 1 + len(facts["further_rounds"])
+    transcripts = [a.path for a in curated.attachments if a.path != "portrait.json"]
+    assert len(transcripts) == 1 + len(facts["further_rounds"]) == len(curated.attachments) - 1
     replay = ("llm=replay", "llm.transcript=results/runs", "store=again")
     swept(folder, "dataset=small", "metrics=none", "generator=llm_curated", *replay)
     assert only_record(folder, "again").artifact == curated.artifact

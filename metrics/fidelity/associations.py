@@ -10,7 +10,7 @@ import numpy as np
 from ..base import Evaluation, Value, metric
 from ..encoding import Encoded, Part, encoded
 from ..summary import WORST, mean_value
-from .coefficients import KEPT_VARIANCE
+from .coefficients import KEPT_VARIANCE, pearson
 from .correlations import DENSE_CELLS, correlations
 
 UNDEFINED = "a column of the test rows is constant, infinite or has as many labels as rows, or none known"
@@ -101,17 +101,26 @@ def correlation_ratio(table: Encoded) -> np.ndarray:
     return result
 
 
+def association_matrix(table: Encoded, linear: np.ndarray | None = None) -> np.ndarray:
+    """Association of any two columns of a table, on the scales of :func:`association_distance`.
+
+    Args:
+        table: the table.
+        linear: Pearson correlations of its numeric columns, if they are known.
+
+    Returns:
+        Symmetric, shape ``(columns, columns)``, numeric columns first; NaN where it is undefined.
+    """
+    ratio = correlation_ratio(table)
+    linear = pearson(table.numbers) if linear is None else linear
+    return np.block([[linear, ratio], [ratio.T, cramers_v(table)]])
+
+
 def _associations(evaluation: Evaluation, part: Part) -> dict[str, float]:
-    schema, table = evaluation.schema, encoded(evaluation, part)
-    matrices = correlations(evaluation, part), cramers_v(table), correlation_ratio(table)
-    place = {name: i for names in (schema.numeric, schema.categorical) for i, name in enumerate(names)}
-    numeric = set(schema.numeric)
-    found = {}
-    for a, b in combinations(sorted(schema.names), 2):
-        i, j = place[a], place[b]
-        kind = 0 if {a, b} <= numeric else 1 if not {a, b} & numeric else 2
-        found[f"{a}|{b}"] = float(matrices[kind][(i, j) if kind < 2 or a in numeric else (j, i)])
-    return found
+    schema = evaluation.schema
+    matrix = association_matrix(encoded(evaluation, part), correlations(evaluation, part))
+    place = {name: i for i, name in enumerate([*schema.numeric, *schema.categorical])}
+    return {f"{a}|{b}": float(matrix[place[a], place[b]]) for a, b in combinations(sorted(schema.names), 2)}
 
 
 def _cells(x: np.ndarray, y: np.ndarray, size_x: int, size_y: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

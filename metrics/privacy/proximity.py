@@ -35,7 +35,7 @@ def dcr(evaluation: Evaluation) -> list[Value]:
         return [Value(None, f"{side}_{at}", reason=NO_ROWS) for side in sides for at in ("p05", "median")]
     values = []
     for side in sides:
-        distances = _closest(evaluation, side)[0]
+        distances = closest(evaluation, side)[0]
         for at, quantile in (("p05", 0.05), ("median", 0.5)):
             found = float(np.quantile(distances, quantile))
             values.append(Value(found, f"{side}_{at}", n=len(distances), population=len(evaluation.synthetic)))
@@ -60,7 +60,7 @@ def dcr_share(evaluation: Evaluation) -> Value:
     """Whether synthetic rows lie nearer to train than to control rows: above one half, the generator memorised."""
     if not comparable(evaluation):
         return Value(None, reason=NO_ROWS)
-    (to_train, train), (to_control, control) = _closest(evaluation, "train"), _closest(evaluation, "control")
+    (to_train, train), (to_control, control) = closest(evaluation, "train"), closest(evaluation, "control")
     ties = np.isclose(to_train, to_control, rtol=0, atol=TIE)
     nearer = np.where(ties, 0.5, to_train < to_control)
     winner = np.where(to_train <= to_control, train, len(evaluation.train) + control)
@@ -97,30 +97,38 @@ def comparable(evaluation: Evaluation) -> bool:
     return all(len(table) for table in (evaluation.train, evaluation.control, evaluation.synthetic))
 
 
-def _closest(evaluation: Evaluation, side: Part) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of synthetic rows to the closest of as many rows of train or control, and the numbers of these."""
+def closest(evaluation: Evaluation, side: Part, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of synthetic rows to the closest of as many rows of train or control, and the numbers of these.
+
+    Args:
+        evaluation: a :func:`comparable` one.
+        side: ``train`` or ``control``.
+        most: synthetic rows to search for; where there are more, they are drawn.
+    """
     size = min(len(evaluation.train), len(evaluation.control))
-    if side == "train" and size == len(evaluation.train):
+    searched = min(len(evaluation.synthetic), _affordable(len(evaluation.train)))
+    count = searched if most is None else min(most, searched)
+    if side == "train" and size == len(evaluation.train) and count == searched:
         distances, numbers = _two_nearest(evaluation, "synthetic")
         return distances[:, 0], numbers[:, 0]
 
     def compute() -> tuple[np.ndarray, np.ndarray]:
         spaces = gower_spaces(evaluation)
         rows = _subsample(spaces[side], size, evaluation.seed)
-        distances, numbers = kneighbors(
-            _queries(evaluation, "synthetic", len(evaluation.train)), spaces[side].take(rows)
-        )
+        queries = spaces["synthetic"].take(drawn(evaluation, "synthetic", count))
+        distances, numbers = kneighbors(queries, spaces[side].take(rows))
         return distances[:, 0], rows[numbers[:, 0]]
 
-    return evaluation.once(("closest", side), compute)
+    return evaluation.once(("closest", side, count), compute)
 
 
 def _two_nearest(evaluation: Evaluation, part: Part) -> tuple[np.ndarray, np.ndarray]:
     """Distances of rows of a part to the two nearest train rows, and their numbers, each of shape ``(rows, 2)``."""
 
     def compute() -> tuple[np.ndarray, np.ndarray]:
-        train = gower_spaces(evaluation)["train"]
-        return kneighbors(_queries(evaluation, part, len(train)), train, k=2)
+        spaces = gower_spaces(evaluation)
+        queries = spaces[part].take(drawn(evaluation, part, _affordable(len(evaluation.train))))
+        return kneighbors(queries, spaces["train"], k=2)
 
     return evaluation.once(("two nearest", part), compute)
 
@@ -140,9 +148,9 @@ def _effective_rows(hits: np.ndarray, cluster: np.ndarray) -> float:
     return min(len(hits), float(((hits - share) ** 2).sum()) * len(hits) / spread) if spread else float(len(clusters))
 
 
-def _queries(evaluation: Evaluation, part: Part, rows: int) -> Space:
-    """Rows to search for: all of a part, or as many drawn ones as are left of the pairs."""
-    return gower_spaces(evaluation)[part].take(drawn(evaluation, part, max(1, PAIRS // rows)))
+def _affordable(rows: int) -> int:
+    """How many rows to search for among some rows, all pairs being compared."""
+    return max(1, PAIRS // rows)
 
 
 def _subsample(space: Space, size: int, seed: int) -> np.ndarray:
