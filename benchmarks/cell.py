@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import Field, ValidationError
 
 from ..generators.spec import GeneratorSpec
-from ..results.errors import UserError
+from ..results.errors import UserError, first_fault
 from ..results.record import DatasetFacts, Frozen, GeneratorFacts, cell_id
 from .dataset import Dataset, Protocol
 from .sources import load_dataset
@@ -169,8 +169,7 @@ def _parse(model: type[M], config: Mapping[str, Any], group: str) -> M:
     try:
         return model(**config)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join([group, *(str(p) for p in first["loc"])])
-        given = f"={first['input']}" if isinstance(first["input"], (str, int, float)) else ""
+        fault = first_fault(error, group)
+        given = f"={fault.given}" if isinstance(fault.given, (str, int, float)) else ""
         known = ", ".join(model.model_fields)
-        raise UserError(f"{place}{given}: {first['msg'].removeprefix('Value error, ')} (fields: {known})") from None
+        raise UserError(f"{fault.place}{given}: {fault.text} (fields: {known})") from None

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from .errors import UserError
+from .errors import UserError, first_fault
 from .record import RECORD_VERSION, MetricCard, Record, canonical_json, seal, sha256_json
 
 RECORD_NAME = "record.json"
@@ -85,9 +85,8 @@ def read_record(path: Path, cards: CardFiles, *, unscored: bool = False) -> Reco
     try:
         record = Record.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"]) or "the whole"
-        raise DamagedRecordError(f"{path} is no record: {place}: {first['msg']}") from None
+        fault = first_fault(error)
+        raise DamagedRecordError(f"{path} is no record: {fault.place or 'the whole'}: {fault.text}") from None
     try:
         canonical_json([record.identity, record.details, record.provenance])
     except ValueError as error:  # a number that JSON cannot hold, where a field takes anything
