@@ -55,13 +55,12 @@ class Cell:
     @cached_property
     def rows(self) -> int:
         """Synthetic rows asked for."""
-        return max(1, round(self.protocol.ratio * self._sizes[0]))
+        return rows_asked(self.protocol, self._sizes[0])
 
     @cached_property
     def _sizes(self) -> tuple[int, int, int]:
         """Rows of train, control and test; the parts themselves are not kept."""
-        split = self.dataset.split(self.protocol)
-        return len(split.train), len(split.control), len(split.test)
+        return sizes(self.dataset, self.protocol)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -96,25 +95,7 @@ class Cell:
 
     def dataset_facts(self) -> DatasetFacts:
         """What the record says of the dataset."""
-        card, table = self.dataset.card, self.dataset.table
-        n_train, n_control, n_test = self._sizes
-        return DatasetFacts(
-            name=card.name,
-            title=card.title,
-            domain=card.domain,
-            task=card.schema_.task or "",
-            target=card.schema_.target,
-            sharing=card.sharing,
-            licence=card.licence,
-            citation=card.citation,
-            fingerprint=self.identity["dataset"],
-            n_rows=len(table),
-            n_columns=table.shape[1],
-            missing_rate=round(float(table.isna().to_numpy().mean()), 6),
-            n_train=n_train,
-            n_control=n_control,
-            n_test=n_test,
-        )
+        return dataset_facts(self.dataset, self._sizes)
 
     def generator_facts(self) -> GeneratorFacts:
         """What the record says of the generator."""
@@ -126,6 +107,40 @@ class Cell:
             reference=self.generator.resolve().reference,
             params=self.generator.facts(),
         )
+
+
+def sizes(dataset: Dataset, protocol: Protocol) -> tuple[int, int, int]:
+    """Rows of train, control and test."""
+    split = dataset.split(protocol)
+    return len(split.train), len(split.control), len(split.test)
+
+
+def rows_asked(protocol: Protocol, n_train: int) -> int:
+    """Synthetic rows that a generator is asked for."""
+    return max(1, round(protocol.ratio * n_train))
+
+
+def dataset_facts(dataset: Dataset, sizes: tuple[int, int, int]) -> DatasetFacts:
+    """What records say of a dataset whose parts have these sizes."""
+    card, table = dataset.card, dataset.table
+    n_train, n_control, n_test = sizes
+    return DatasetFacts(
+        name=card.name,
+        title=card.title,
+        domain=card.domain,
+        task=card.schema_.task or "",
+        target=card.schema_.target,
+        sharing=card.sharing,
+        licence=card.licence,
+        citation=card.citation,
+        fingerprint=dataset.fingerprint,
+        n_rows=len(table),
+        n_columns=table.shape[1],
+        missing_rate=round(float(table.isna().to_numpy().mean()), 6),
+        n_train=n_train,
+        n_control=n_control,
+        n_test=n_test,
+    )
 
 
 def plan_cell(config: Mapping[str, Any]) -> Cell:

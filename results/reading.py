@@ -14,6 +14,7 @@ from .errors import UserError, first_fault
 from .record import RECORD_VERSION, MetricCard, Record, canonical_json, seal, sha256_json
 
 RECORD_NAME = "record.json"
+VERIFIED_NAME = "verified.json"
 CARDS_NAME = re.compile(r"cards-[0-9a-f]{64}\.json")
 CARDS: TypeAdapter[dict[str, MetricCard]] = TypeAdapter(dict[str, MetricCard])
 
@@ -97,7 +98,14 @@ def read_record(path: Path, cards: CardFiles, *, unscored: bool = False) -> Reco
 
 
 def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = lambda _: None) -> Iterator[Record]:
-    """All records below a folder that verify, in the order of their paths.
+    """All records below a folder that verify, in the order of their paths: see :func:`record_files`."""
+    return (record for _, record in record_files(folder, report))
+
+
+def record_files(
+    folder: Path, report: Callable[[DamagedRecordError], object] = lambda _: None
+) -> Iterator[tuple[Path, Record]]:
+    """All records below a folder that verify, with their files, in the order of their paths.
 
     Args:
         folder: a store, a folder of published records, or one of its folders of one dataset.
@@ -107,7 +115,7 @@ def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = 
     found = below.glob(f"*/{RECORD_NAME}") if below.is_dir() else folder.rglob("*.json")
     with_cards = (place for place in (folder, folder.resolve().parent) if any(place.glob("cards-*.json")))
     cards = CardFiles(next(with_cards, folder))
-    for path in sorted(p for p in found if p.is_file() and not CARDS_NAME.fullmatch(p.name)):
+    for path in sorted(p for p in found if p.is_file() and not is_beside(p)):
         try:
             record = read_record(path, cards)
         except DamagedRecordError as error:
@@ -115,7 +123,12 @@ def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = 
         except FileNotFoundError:  # another process has just set it aside
             continue
         else:
-            yield record
+            yield path, record
+
+
+def is_beside(path: Path) -> bool:
+    """Whether a file of a folder of records is one that stands there for all of them, by its name."""
+    return path.name == VERIFIED_NAME or CARDS_NAME.fullmatch(path.name) is not None
 
 
 def _content(path: Path) -> dict[str, Any]:

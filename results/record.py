@@ -251,6 +251,11 @@ class Record(Frozen):
     def _unsealed(self) -> str:
         return indented_json(self.content()).removesuffix("\n}\n")
 
+    @property
+    def cell(self) -> str:
+        """What two records of one cell have in common: the identity, whichever version of its format."""
+        return sha256_json({key: value for key, value in self.identity.items() if key != "version"})
+
     def contradiction(self) -> str:
         """What in the record contradicts its identity, or an empty string.
 

@@ -16,7 +16,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .errors import UserError
@@ -100,40 +100,13 @@ class Store:
             for name in (TABLE_NAME, LOG_NAME, *(a.path for a in record.attachments)):
                 if produced is not None and (produced / name).exists():
                     os.replace(produced / name, folder / name)
-            _write_cards(self.root, sealed.cards)
+            write_cards(self.root, sealed.cards)
             write_atomically(folder / RECORD_NAME, sealed.to_json())
         return sealed
 
     def records(self) -> Iterator[Record]:
         """All records of the store that verify, sorted by cell id."""
         return read_records(self.root)
-
-    def publish(self, destination: Path, report: Callable[[DamagedRecordError], object]) -> int:
-        """Copy all records, without tables, as ``<destination>/<dataset>/<generator>-<seed>-<id>.json``.
-
-        What is attached to a record of a public table stands beside it, under the same name with its own ending; the
-        cards of the metrics stand in the destination itself, a file for every set of them.
-
-        Args:
-            destination: folder of published records.
-            report: called with the reason for each record that cannot be read and is left out.
-
-        Returns:
-            The number of records copied.
-        """
-        count = 0
-        for record in read_records(self.root, report):
-            name = f"{file_name(record.generator.name)}-{record.seed}-{record.id[:8]}"
-            folder = destination / file_name(record.dataset.name)
-            folder.mkdir(parents=True, exist_ok=True)
-            # What a generator kept beside a private table's record was made of that table.
-            for attachment in record.attachments if record.dataset.sharing == "public" else ():
-                content = (self.folder(record.id) / attachment.path).read_bytes()
-                write_atomically(folder / f"{name}.{attachment.path}", content)
-            _write_cards(destination, record.cards)
-            write_atomically(folder / f"{name}.json", record.to_json())
-            count += 1
-        return count
 
     @contextlib.contextmanager
     def lock(self, cell_id: str) -> Iterator[None]:
@@ -189,15 +162,23 @@ class Store:
         record = read_record(self.folder(cell_id) / RECORD_NAME, self.cards, unscored=True)
         if record.id != cell_id:
             raise DamagedRecordError(f"the record in {cell_id} is that of {record.id}")
-        kept = [(TABLE_NAME, record.artifact.sha256)] if record.artifact is not None else []
-        for name, sha256 in [*kept, *((a.path, a.sha256) for a in record.attachments)]:
-            path = self.folder(cell_id) / name
-            if not path.exists() or sha256_file(path) != sha256:
-                raise DamagedRecordError(f"{path} is not the file that was recorded")
+        self.verify_files(record)
         return record
 
+    def verify_files(self, record: Record) -> None:
+        """Hold the table and the attachments of a record against their hashes.
 
-def _write_cards(folder: Path, cards: Mapping[str, MetricCard]) -> None:
+        Raises:
+            DamagedRecordError: one is missing, or is another file.
+        """
+        kept = [(TABLE_NAME, record.artifact.sha256)] if record.artifact is not None else []
+        for name, sha256 in [*kept, *((a.path, a.sha256) for a in record.attachments)]:
+            path = self.folder(record.id) / name
+            if not path.exists() or sha256_file(path) != sha256:
+                raise DamagedRecordError(f"{path} is not the file that was recorded")
+
+
+def write_cards(folder: Path, cards: Mapping[str, MetricCard]) -> None:
     """Write a set of cards beside the records that name it, unless it stands there unharmed."""
     if not cards:
         return
