@@ -119,7 +119,7 @@ class Recomputation:
         metrics, left_out = _compared(record)
         limits = Limits(**{n: min(record.limits.get(n, most), most) for n, most in MOST.model_dump().items()})
         if table is not None:
-            if not table.is_file() or record.artifact is None or sha256_file(table) != record.artifact.sha256:
+            if not table.is_file() or sha256_file(table) != _hash(record):
                 reason = f"{table} is not the table that was recorded: its hash is another"
                 return Recomputed(file, record, "disagrees", reason)
             self._take(record, table, limits)
@@ -132,6 +132,8 @@ class Recomputation:
             raise _NotPossibleError(f"{failed.metric} ended with {failed.status} here: {failed.reason}")
         if difference := _difference(record, again, metrics):
             return Recomputed(file, record, "disagrees", f"{difference}{_unlike(record, again)}")
+        if not metrics and _hash(record) != _hash(again):
+            return Recomputed(file, record, "disagrees", "its table, made again, is another")
         if not metrics and record.measurements:
             raise _NotPossibleError(f"none of its metrics can be compared here: {', '.join(left_out)}")
         cards = {name: registry()[name].card for name in metrics}
@@ -266,9 +268,13 @@ def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.12g}"
 
 
+def _hash(record: Record) -> str:
+    return record.artifact.sha256 if record.artifact is not None else ""
+
+
 def _unlike(record: Record, again: Record) -> str:
     """What may explain a difference without a lie: another table, made with other software."""
-    if record.artifact is None or again.artifact is None or record.artifact.sha256 == again.artifact.sha256:
+    if _hash(record) == _hash(again):
         return ""
     here = provenance()["packages"]
     there = record.provenance.get("packages")

@@ -162,11 +162,8 @@ def validate_published(folder: Path, report: Callable[[Path], object] = lambda _
     found.faults += [Finding(str(path), str(error).removeprefix(f"{path} ")) for error in damaged_marks]
     standing = {record.id: record.digest for record in found.records.values()}
     if stale := sum(standing.get(name) != mark.record for name, mark in marks.items()):
-        found.notes.append(
-            Finding(
-                str(path), f"{stale} of its {len(marks)} marks are of no record here as it stands now: they count not"
-            )
-        )
+        text = f"{stale} of its {len(marks)} marks are of no record as it stands here now, and count for nothing"
+        found.notes.append(Finding(str(path), text))
     return found
 
 

@@ -55,9 +55,9 @@ def publish(
     replaced: dict[Path, Record] = {}
     for record in records:
         replaced |= {path: standing[path] for path in earlier.get(record.cell, ())}
-        write_cards(destination, record.cards)
         target = destination / place(record)
         target.parent.mkdir(parents=True, exist_ok=True)
+        write_cards(destination, record.cards)
         for name, attachment in beside(record).items():
             write_atomically(destination / name, (store.folder(record.id) / attachment.path).read_bytes())
             written.add(destination / name)

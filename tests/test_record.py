@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from board_records import record
+from board_records import record, resealed, rewrite
 from synthward.results import record as module
 from synthward.results.published import publish
 from synthward.results.reading import RECORD_NAME, DamagedRecordError, read_record, read_records
@@ -15,8 +15,6 @@ from synthward.results.record import (
     Record,
     canonical_json,
     cell_id,
-    indented_json,
-    seal,
     sha256_json,
 )
 from synthward.results.store import Store
@@ -39,17 +37,6 @@ def stored(store, **changes):
     """The file of a record in a store, whatever it says."""
     made = store.put(a_record(**changes))
     return store.folder(made.id) / RECORD_NAME
-
-
-def resealed(text):
-    """Seal the text of a record, as somebody would who knows how it is done."""
-    body = text.rpartition(',\n "digest": ')[0]
-    return f'{body},\n "digest": "{seal(body)}"\n}}\n'
-
-
-def rewrite(path, **changes):
-    """Change a record and seal it."""
-    path.write_text(resealed(indented_json(json.loads(path.read_text()) | changes)))
 
 
 def test_a_record_survives_the_way_to_disk(store):
