@@ -114,6 +114,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     validate.add_argument("--seed", type=_natural, default=0, help="of the draw of these (%(default)s)")
     validate.add_argument(
+        "--since",
+        type=Path,
+        metavar="FOLDER",
+        help="the same folder as it was: draw from what is new, say what changed",
+    )
+    validate.add_argument(
         "--tables", type=Path, metavar="STORE", help="store that has their tables; else they are made again"
     )
     validate.add_argument(
@@ -271,7 +277,7 @@ def _publish(options: argparse.Namespace) -> int:
 
     store = Store(options.store)
     with steps("checking") as step:
-        found = validate_store(store, options.generator, options.protocol, step)
+        found = validate_store(store, options.generator, options.protocol, options.to, step)
     if not found.records and not found.faults:
         raise UserError(f"there is no record in {options.store}: run `synthward sweep` first, or name another --store")
     print_validation(found)
@@ -290,7 +296,7 @@ def _validate(options: argparse.Namespace) -> int:
     from ..results.verified import read_marks, read_verified, write_marks
     from .recompute import Recomputation, Recomputed, drawn
     from .report import print_validation, steps, validation_json
-    from .validate import validate_published
+    from .validate import changed_since, validate_published
 
     if options.mark and options.recompute == 0:
         raise UserError("--mark lists records that were recomputed: add --recompute N, or --recompute all")
@@ -298,9 +304,10 @@ def _validate(options: argparse.Namespace) -> int:
         raise UserError(f"there is no store {options.tables}: name another with --tables, or leave it out")
     with steps("checking") as step:
         found = validate_published(options.path, step)
+    asked = found.sound() if options.since is None else changed_since(found, options.path, options.since)
     recomputed: list[Recomputed] = []
     if options.recompute != 0:
-        chosen = drawn(found.sound(), options.recompute, options.seed, read_verified(options.path))
+        chosen = drawn(asked, options.recompute, options.seed, read_verified(options.path))
         tables = Store(options.tables) if options.tables is not None else None
         with Recomputation(tables) as again, steps("recomputing", len(chosen)) as step:
             for file, record in chosen.items():

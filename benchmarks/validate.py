@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
@@ -171,6 +171,7 @@ def validate_store(
     store: Store,
     generators: Sequence[str] = (),
     protocols: Sequence[str] = (),
+    destination: Path | None = None,
     report: Callable[[Path], object] = lambda _: None,
 ) -> Validation:
     """Check records of a store before they are published: the records, and the tables and files behind them.
@@ -179,6 +180,7 @@ def validate_store(
         store: where they are.
         generators: names of those whose records are meant; all if none is given.
         protocols: likewise.
+        destination: where they are to be published, beside records that have other cells.
         report: called with each file that was looked at.
 
     Raises:
@@ -209,12 +211,50 @@ def validate_store(
         except DamagedRecordError as error:
             found.faults.append(Finding(file, f"{error}: run its cell again"))
     found.records = chosen
-    check_records(found)
+    there = record_files(destination) if destination is not None and destination.is_dir() else ()
+    check_records(found, [record for _, record in there])
     return found
 
 
-def check_records(found: Validation) -> None:
-    """Hold what records say against what is installed here, and against each other."""
+def changed_since(found: Validation, folder: Path, earlier: Path) -> dict[str, Record]:
+    """Compare a folder of published records with an earlier state of it, as of the branch that a pull request is for.
+
+    Args:
+        found: of the folder; what else than new records changed is added to its notes.
+        folder: of the records.
+        earlier: likewise, as it was.
+
+    Returns:
+        The records that are new or replaced, and against which nothing was found, by their file.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    if not earlier.is_dir():
+        raise UserError(f"there is no folder {earlier}: name an earlier state of {folder} with --since")
+    before = {path.relative_to(earlier): record.digest for path, record in record_files(earlier)}
+    now = {Path(file).relative_to(folder): record.digest for file, record in found.records.items()}
+    other = sum(now.get(name) != digest for name, digest in before.items())
+    if other:
+        text = f"{_of(other, 'record')} of {earlier} {'is' if other == 1 else 'are'} gone or replaced"
+        found.notes.append(Finding(str(folder), f"{text}: ask why, if the generator is somebody else's"))
+    if read_marks(folder) != read_marks(earlier):
+        text = "the marks of verified records were changed: only who measured the records again may do that"
+        found.notes.append(Finding(str(folder / VERIFIED_NAME), text))
+    return {
+        file: record
+        for file, record in found.sound().items()
+        if before.get(Path(file).relative_to(folder)) != record.digest
+    }
+
+
+def check_records(found: Validation, others: Sequence[Record] = ()) -> None:
+    """Hold what records say against what is installed here, and against each other.
+
+    Args:
+        found: their files; gets what is wrong with them.
+        others: records beside which they will be shown.
+    """
     here = _Here()
     cells: dict[str, str] = {}
     sound: list[Record] = []
@@ -228,7 +268,7 @@ def check_records(found: Validation) -> None:
         found.faults += wrong
     _check_cards(found)
     found.notes += here.notes(found.records)
-    found.coverage += _coverage(sound)
+    found.coverage += _coverage([*others, *sound], {generator_key(record.generator) for record in sound})
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -412,8 +452,8 @@ def _foreign(card: MetricCard) -> str:
     return f"says of {card.name} what the installed metric does not: {said}" if wrong else ""
 
 
-def _coverage(records: Sequence[Record]) -> list[Coverage]:
-    """Of every generator that lacks cells which others of its protocol have."""
+def _coverage(records: Sequence[Record], keys: Collection[str]) -> list[Coverage]:
+    """Of those generators that lack cells which others of their protocol have."""
     generators, datasets = generator_labels(records), dataset_labels(records)
     lacking = []
     for section in by_section(one_per_cell(records)).values():
@@ -424,7 +464,7 @@ def _coverage(records: Sequence[Record]) -> list[Coverage]:
             of[generator_key(record.generator)].add((record.dataset.fingerprint, repeat(record)))
         for key, cells in of.items():
             missing = [f"{datasets[d]} seed {seed}" for d, (_, seed) in asked if (d, (_, seed)) not in cells]
-            if missing:
+            if missing and key in keys:
                 lacking.append(Coverage(name, generators[key], len(cells), len(asked), tuple(missing)))
     return lacking
 

@@ -445,7 +445,36 @@ def test_marks_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
         assert list(read_records(tmp_path, pytest.fail)) == []
 
 
+def test_of_a_pull_request_what_is_new_is_drawn_and_what_else_changed_is_said(folder: Path) -> None:
+    shutil.copytree(folder / "published", folder / "before")
+    since = ("validate", "published", "--since", "before", "--recompute", "3", "--format", "json")
+    told = json.loads(synthward(folder, *since).stdout)
+    assert told["recomputed"] == []
+    new = one(folder, "copy")
+    (folder / "before" / new.relative_to(folder / "published")).unlink()
+    replaced = measured(one(folder), "fit_seconds", value=0.25)
+    (folder / "published" / "verified.json").write_text('{"records": {}}')
+    told = json.loads(synthward(folder, *since).stdout)
+    assert {found["file"] for found in told["recomputed"]} == {str(p.relative_to(folder)) for p in (new, replaced)}
+    assert [n["text"] for n in told["notes"]][1:] == [
+        "1 record of before is gone or replaced: ask why, if the generator is somebody else's"
+    ]
+    marks = {"records": {"a": {"record": "0" * 64, "metrics": "0" * 64}}}
+    (folder / "published" / "verified.json").write_text(json.dumps(marks))
+    assert "the marks of verified records were changed" in synthward(folder, *since).stdout
+
+
+def test_publish_says_what_the_board_will_show_as_incomplete(folder: Path) -> None:
+    assert forked(folder, "publish", "--to", "fewer", "--generator", "copy", "--generator", "marginals").returncode == 0
+    (only,) = [r for r in records(folder) if r.generator.name == "Noted" and r.seed == 1]
+    shutil.rmtree(folder / "results" / "runs" / "cells" / only.id)
+    done = forked(folder, "publish", "--to", "fewer", "--generator", "Noted")
+    assert done.returncode == 0
+    assert "note: Noted in protocol default has 1 of 2 cells: the board shows it as incomplete" in done.stdout
+
+
 WRONG = {
+    "validate bare --since absent": "there is no record in bare",
     "validate absent": "there is no folder absent: name one that `synthward publish` wrote",
     "validate bare": "there is no record in bare",
     "validate bare --mark": "--mark lists records that were recomputed: add --recompute N",
