@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ MAX_LINE = 400  # characters of a finding: it may quote what it is about
 MARKUP = frozenset("<>&/\\")
 LARGEST = 2.0**53  # a number of rows, bytes or seconds beyond it is none
 SHOWN = 6  # cells that are named where many are missing
+SHA256 = re.compile(r"[0-9a-f]{64}")
 READING = ("family", "direction", "ideal", "lower", "upper")  # of a metric: how its values are read
 PROSE = ("title", "domain", "licence", "citation")
 
@@ -395,6 +397,8 @@ def _wrong_artifact(record: Record, artifact: Artifact) -> Iterator[str]:
     full = artifact.rows == record.rows_requested
     if not 0 < artifact.rows <= record.rows_requested or full != (record.status is Status.OK):
         yield f"its table has {artifact.rows:,} of {record.rows_requested:,} rows, and its status is {record.status}"
+    if not SHA256.fullmatch(artifact.sha256):
+        yield "what it says of its table's hash is no SHA-256: run its cell again"
     if artifact.columns != record.dataset.n_columns:
         yield f"its table has {artifact.columns} columns, and its dataset {record.dataset.n_columns}"
 

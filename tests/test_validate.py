@@ -208,6 +208,7 @@ HARM: dict[str, tuple[Any, str, bool]] = {
     "status": (lambda f: measured(one(f), status="error"), "has a value, and its status is error", False),
     "seconds": (lambda f: within(one(f), "seconds", fit=-1.0), "its seconds.fit of -1 is out of bounds", False),
     "rows": (lambda f: within(one(f), "artifact", rows=7), "its table has 7 of 48 rows, and its status is ok", False),
+    "hash": (lambda f: within(one(f), "artifact", sha256="x"), "its table's hash is no SHA-256", False),
     "no table": (lambda f: forge(one(f), artifact=None), "and it has no table", False),
     "patients": (lambda f: within(one(f), "dataset", n_rows=9000), "it says another n_rows of its dataset", False),
     "other rows": (
