@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -48,6 +49,11 @@ def configs(group: str) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         else:
             unreadable[name] = "it is no mapping of keys to values"
     return found, unreadable
+
+
+def waits_for_files(config: Mapping[str, Any]) -> bool:
+    """Whether a dataset's config is of a table that its user names on the command line."""
+    return "${" in json.dumps(config, default=str)
 
 
 def metrics_of(names: Iterable[str]) -> list[str]:

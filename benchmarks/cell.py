@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import Field, ValidationError
 
 from ..generators.spec import GeneratorSpec
-from ..results.errors import UserError
+from ..results.errors import UserError, first_fault
 from ..results.record import DatasetFacts, Frozen, GeneratorFacts, cell_id
 from .dataset import Dataset, Protocol
 from .sources import load_dataset
@@ -55,13 +55,12 @@ class Cell:
     @cached_property
     def rows(self) -> int:
         """Synthetic rows asked for."""
-        return max(1, round(self.protocol.ratio * self._sizes[0]))
+        return rows_asked(self.protocol, self._sizes[0])
 
     @cached_property
     def _sizes(self) -> tuple[int, int, int]:
         """Rows of train, control and test; the parts themselves are not kept."""
-        split = self.dataset.split(self.protocol)
-        return len(split.train), len(split.control), len(split.test)
+        return sizes(self.dataset, self.protocol)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -96,25 +95,7 @@ class Cell:
 
     def dataset_facts(self) -> DatasetFacts:
         """What the record says of the dataset."""
-        card, table = self.dataset.card, self.dataset.table
-        n_train, n_control, n_test = self._sizes
-        return DatasetFacts(
-            name=card.name,
-            title=card.title,
-            domain=card.domain,
-            task=card.schema_.task or "",
-            target=card.schema_.target,
-            sharing=card.sharing,
-            licence=card.licence,
-            citation=card.citation,
-            fingerprint=self.identity["dataset"],
-            n_rows=len(table),
-            n_columns=table.shape[1],
-            missing_rate=round(float(table.isna().to_numpy().mean()), 6),
-            n_train=n_train,
-            n_control=n_control,
-            n_test=n_test,
-        )
+        return dataset_facts(self.dataset, self._sizes)
 
     def generator_facts(self) -> GeneratorFacts:
         """What the record says of the generator."""
@@ -126,6 +107,40 @@ class Cell:
             reference=self.generator.resolve().reference,
             params=self.generator.facts(),
         )
+
+
+def sizes(dataset: Dataset, protocol: Protocol) -> tuple[int, int, int]:
+    """Rows of train, control and test."""
+    split = dataset.split(protocol)
+    return len(split.train), len(split.control), len(split.test)
+
+
+def rows_asked(protocol: Protocol, n_train: int) -> int:
+    """Synthetic rows that a generator is asked for."""
+    return max(1, round(protocol.ratio * n_train))
+
+
+def dataset_facts(dataset: Dataset, sizes: tuple[int, int, int]) -> DatasetFacts:
+    """What records say of a dataset whose parts have these sizes."""
+    card, table = dataset.card, dataset.table
+    n_train, n_control, n_test = sizes
+    return DatasetFacts(
+        name=card.name,
+        title=card.title,
+        domain=card.domain,
+        task=card.schema_.task or "",
+        target=card.schema_.target,
+        sharing=card.sharing,
+        licence=card.licence,
+        citation=card.citation,
+        fingerprint=dataset.fingerprint,
+        n_rows=len(table),
+        n_columns=table.shape[1],
+        missing_rate=round(float(table.isna().to_numpy().mean()), 6),
+        n_train=n_train,
+        n_control=n_control,
+        n_test=n_test,
+    )
 
 
 def plan_cell(config: Mapping[str, Any]) -> Cell:
@@ -169,8 +184,7 @@ def _parse(model: type[M], config: Mapping[str, Any], group: str) -> M:
     try:
         return model(**config)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join([group, *(str(p) for p in first["loc"])])
-        given = f"={first['input']}" if isinstance(first["input"], (str, int, float)) else ""
+        fault = first_fault(error, group)
+        given = f"={fault.given}" if isinstance(fault.given, (str, int, float)) else ""
         known = ", ".join(model.model_fields)
-        raise UserError(f"{place}{given}: {first['msg'].removeprefix('Value error, ')} (fields: {known})") from None
+        raise UserError(f"{fault.place}{given}: {fault.text} (fields: {known})") from None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..leaderboard.board import Board
 
 DEFAULT_STORE = "results/runs"
+PUBLISHED = Path("results/records")
+MOST_SAID = 20
 EXPORT_FORMATS = ("markdown", "latex", "csv", "json", "parquet")
 
 
@@ -25,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit status: 0 all is well; 1 something was found wanting (a failed check, a cell without a
-        record); 2 the user can put it right, as the one line on standard error says; 130 interrupted.
+        record, a record that cannot be shown); 2 the user can put it right, as the one line on standard
+        error says; 130 interrupted.
     """
     _make_current_folder_importable()
     options = _parser().parse_args(arguments)
@@ -94,9 +97,35 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("--format", choices=EXPORT_FORMATS, default="markdown", help="(%(default)s)")
     exporting.add_argument("--out", type=Path, help="file to write; standard output if not given")
 
-    publish = add("publish", _publish, "copy the records of a store, without tables, to a folder that git keeps")
+    publish = add("publish", _publish, "check the records of a store, and copy them to a folder that git keeps")
+    publish.epilog = "Tables stay where they are. If anything is wrong with a record, nothing is copied."
     add_store(publish)
-    publish.add_argument("--to", type=Path, default=Path("results/records"), help="(%(default)s)")
+    publish.add_argument("--to", type=Path, default=PUBLISHED, help="(%(default)s)")
+    publish.add_argument(
+        "--generator", action="append", default=[], metavar="NAME", help="of this one; may be repeated"
+    )
+    publish.add_argument("--protocol", action="append", default=[], metavar="NAME", help="of this one; may be repeated")
+
+    validate = add("validate", _validate, "check published records, your own or those that somebody sent")
+    validate.epilog = "A record is data from outside: --recompute says whether its numbers come out again."
+    validate.add_argument("path", nargs="?", type=Path, default=PUBLISHED, help="folder of records (%(default)s)")
+    validate.add_argument(
+        "--recompute", type=_number_or_all, default=0, metavar="N", help="measure N records again, or all (%(default)s)"
+    )
+    validate.add_argument("--seed", type=_natural, default=0, help="of the draw of these (%(default)s)")
+    validate.add_argument(
+        "--since",
+        type=Path,
+        metavar="FOLDER",
+        help="the same folder as it was: draw from what is new, say what changed",
+    )
+    validate.add_argument(
+        "--tables", type=Path, metavar="STORE", help="store that has their tables; else they are made again"
+    )
+    validate.add_argument(
+        "--mark", action="store_true", help="list those that agree in verified.json beside the records"
+    )
+    validate.add_argument("--format", choices=["text", "json"], default="text", help="(%(default)s)")
 
     scoring = add("score", _score, "score a synthetic table that you have, beside the real ones")
     scoring.epilog = (
@@ -191,7 +220,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
     Console().print(terminal_summary(board))
     _say_left_out(damaged)
     print(f"board: {page.resolve()}")
-    return 0
+    return 1 if damaged else 0
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -210,7 +239,7 @@ def _export(options: argparse.Namespace) -> int:
         write_atomically(options.out, content)
         print(f"written: {options.out}", file=sys.stderr)
     _say_left_out(damaged)
-    return 0
+    return 1 if damaged else 0
 
 
 def _board(options: argparse.Namespace) -> tuple[Board, list[UserError]]:
@@ -230,20 +259,69 @@ def _board(options: argparse.Namespace) -> tuple[Board, list[UserError]]:
 
 
 def _publish(options: argparse.Namespace) -> int:
+    from ..results.published import publish
     from ..results.store import Store
+    from .report import print_validation, steps
+    from .validate import validate_store
 
-    damaged: list[UserError] = []
-    count = Store(options.store).publish(options.to, damaged.append)
-    _say_left_out(damaged)
-    if count == 0:
+    store = Store(options.store)
+    with steps("checking") as step:
+        found = validate_store(store, options.generator, options.protocol, options.to, step)
+    if not found.records and not found.faults:
         raise UserError(f"there is no record in {options.store}: run `synthward sweep` first, or name another --store")
-    print(f"{count} records in {options.to}")
+    print_validation(found)
+    if found.faults:
+        print("nothing was published: put this right and run the same command again", file=sys.stderr)
+        return 1
+    with steps("copying", len(found.records)) as step:
+        replaced = publish(store, found.records.values(), options.to, step)
+    before = f", {replaced} of them in the place of earlier ones" if replaced else ""
+    print(f"{len(found.records)} records in {options.to}{before}")
     return 0
 
 
+def _validate(options: argparse.Namespace) -> int:
+    from ..results.store import Store
+    from ..results.verified import read_marks, read_verified, write_marks
+    from .recompute import Recomputation, Recomputed, drawn
+    from .report import print_validation, steps, validation_json
+    from .validate import changed_since, validate_published
+
+    if options.mark and options.recompute == 0:
+        raise UserError("--mark lists records that were recomputed: add --recompute N, or --recompute all")
+    if options.tables is not None and not options.tables.is_dir():
+        raise UserError(f"there is no store {options.tables}: name another with --tables, or leave it out")
+    with steps("checking") as step:
+        found = validate_published(options.path, step)
+    asked = found.sound() if options.since is None else changed_since(found, options.path, options.since)
+    recomputed: list[Recomputed] = []
+    if options.recompute != 0:
+        chosen = drawn(asked, options.recompute, options.seed, read_verified(options.path))
+        tables = Store(options.tables) if options.tables is not None else None
+        with Recomputation(tables) as again, steps("recomputing", len(chosen)) as step:
+            for file, record in chosen.items():
+                recomputed.append(again.recompute(options.path, file, record))
+                step(record)
+    if options.mark:
+        standing = {record.id: record.digest for record in found.sound().values()}
+        kept = {name: m for name, m in read_marks(options.path).items() if standing.get(name) == m.record}
+        denied = {r.record.id for r in recomputed if r.outcome == "disagrees"}
+        new = {r.record.id: r.mark for r in recomputed if r.mark is not None}
+        write_marks(options.path, {name: m for name, m in (kept | new).items() if name not in denied})
+    if options.format == "json":
+        print(validation_json(found, recomputed), end="")
+    else:
+        print_validation(found, recomputed)
+    return 1 if found.faults or any(r.outcome == "disagrees" for r in recomputed) else 0
+
+
 def _say_left_out(damaged: Sequence[UserError]) -> None:
-    if damaged:
-        print(f"{len(damaged)} files were left out; the first: {damaged[0]}", file=sys.stderr)
+    from ..leaderboard.naming import plain
+
+    for error in damaged[:MOST_SAID]:
+        print(f"left out: {plain(str(error), 400)}", file=sys.stderr)
+    if len(damaged) > MOST_SAID:
+        print(f"and {len(damaged) - MOST_SAID} more files: `synthward validate` names them all", file=sys.stderr)
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -338,6 +416,11 @@ def _refuse_to_write(paths: Sequence[Path], read: Sequence[Path]) -> None:
         if not path.parent.is_dir() or path.is_dir():
             raise UserError(f"cannot write to {path}: name a file in a folder that exists")
         taken.add(path.resolve())
+
+
+def _number_or_all(text: str) -> int | None:
+    """How many records to draw, for argparse; ``None`` for all."""
+    return None if text == "all" else _natural(text)
 
 
 def _natural(text: str) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from ..results.errors import UserError
+from ..results.errors import UserError, first_fault
 from ..results.record import Frozen, sha256_json
 from .schema import TableSchema, label
 from .seeds import derive
@@ -91,11 +91,10 @@ class DatasetCard(Frozen):
         try:
             return cls(**rest, schema_=TableSchema(**schema))
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(p) for p in first["loc"])
+            fault = first_fault(error)
             raise DatasetError(
                 f"the card of dataset '{card.get('name', '?')}' is wrong"
-                f"{f' at {place}' if place else ''}: {first['msg'].removeprefix('Value error, ')}"
+                f"{f' at {fault.place}' if fault.place else ''}: {fault.text}"
             ) from None
 
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 
 import yaml
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ..generators.estimate import Estimate
 from ..generators.spec import GeneratorSpec
+from ..leaderboard.naming import plain
 from ..results.errors import UserError
-from ..results.record import USABLE, MetricCard, Record
+from ..results.record import USABLE, MetricCard, Record, indented_json
 from ..results.store import Store
 from .catalogue import GROUPS, configs
 from .explain import facts
 from .plans import Forecast, SweepReport, read_plans
 from .progress import duration
+from .recompute import Recomputed
+from .validate import Finding, Validation
 
 
 def print_report(report: SweepReport) -> None:
@@ -33,6 +39,71 @@ def print_report(report: SweepReport) -> None:
         console.print(f"  no record: {line}", markup=False, highlight=False, soft_wrap=True)
     if any(r.status not in USABLE for r in report.records):
         console.print("Failures are results and are kept; retry=failed runs them again.", highlight=False)
+
+
+@contextmanager
+def steps(what: str, total: int | None = None) -> Iterator[Callable[[object], None]]:
+    """Show how many steps of some work are done, on a terminal; yields what to call after each."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda _: bar.advance(task)
+
+
+def print_validation(found: Validation, recomputed: Sequence[Recomputed] = ()) -> None:
+    """Print what was found of records: a line for every fault, then notes, then a table."""
+    console = Console()
+
+    def say(kind: str, line: str) -> None:
+        console.print(f"{kind}: {line}", markup=False, highlight=False, soft_wrap=True)
+
+    for finding in found.faults:
+        say("fault", finding.line)
+    for finding in found.notes:
+        say("note", finding.line)
+    for coverage in found.coverage:
+        say("note", coverage.line)
+    outcomes = Counter(r.outcome for r in recomputed)
+    for r in recomputed:
+        if r.outcome != "agrees" or r.reason:
+            say("fault" if r.outcome == "disagrees" else "note", Finding(r.file, f"{r.outcome}: {r.reason}").line)
+    table = _table("protocol", "generators", "datasets", "cells", "faults")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    wrong = Counter(finding.file for finding in found.faults)
+    protocols = sorted({record.protocol for record in found.records.values()})
+    for protocol in protocols:
+        of = {file: record for file, record in found.records.items() if record.protocol == protocol}
+        generators = len({record.generator.name for record in of.values()})
+        datasets = len({record.dataset.name for record in of.values()})
+        faults = sum(wrong[file] for file in of)
+        table.add_row(escape(plain(protocol, 40)), *map(str, (generators, datasets, len(of), faults)))
+    elsewhere = sum(count for file, count in wrong.items() if file not in found.records)
+    if elsewhere:
+        table.add_row("(other files)", "", "", "", str(elsewhere))
+    console.print(table)
+    counts = [f"{n} {outcome}" for outcome, n in sorted(outcomes.items())]
+    faults = len(found.faults) + outcomes["disagrees"]
+    said = f"recomputed: {', '.join(counts)}; " if counts else ""
+    console.print(
+        f"{len(found.records)} records; {said}{'1 fault' if faults == 1 else f'{faults} faults'}", highlight=False
+    )
+
+
+def validation_json(found: Validation, recomputed: Sequence[Recomputed] = ()) -> str:
+    """What was found of records, for programs."""
+    return indented_json(
+        {
+            "records": len(found.records),
+            "faults": [asdict(finding) for finding in found.faults],
+            "notes": [asdict(finding) for finding in found.notes],
+            "coverage": [asdict(coverage) for coverage in found.coverage],
+            "recomputed": [
+                {"file": r.file, "id": r.record.id, "outcome": r.outcome, "reason": r.reason} for r in recomputed
+            ],
+        }
+    )
 
 
 def print_forecasts(forecasts: Sequence[Forecast]) -> None:

@@ -103,7 +103,7 @@ def _board(gathered: Gathered, draws: int, seed: int) -> Board:
         raise UserError("there is no record to show: run a sweep first, for example `synthward sweep experiment=quick`")
     if not results.cells:
         raise UserError(f"of {plural(len(left_out), 'record')} none can be shown; the first: {left_out[0]}")
-    kept = one_per_cell(results)
+    kept = one_per_cell(results, gathered.doubles)
     labels = Labels(results, kept)
     sections = [_Builder(table, draws, seed).section() for table in tables(results, kept, labels)]
     cells = [results.cells[n] for n in kept.tolist()]

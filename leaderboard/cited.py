@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from ..results.errors import UserError
+from ..results.errors import UserError, first_fault
 from ..results.record import Frozen
 
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ def load_cited(file: Traversable = FILE) -> tuple[CitedTable, ...]:
     try:
         return TypeAdapter(tuple[CitedTable, ...]).validate_python(yaml.safe_load(file.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{file.name}, {place or 'top'}: {first['msg'].removeprefix('Value error, ')}") from None
+        fault = first_fault(error)
+        raise UserError(f"{file.name}, {fault.place or 'top'}: {fault.text}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{file.name} cannot be read: {' '.join(str(error).split())}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,12 @@ class Gathered:
     Attributes:
         results: the records.
         left_out: why each of the others cannot be shown.
+        doubles: positions of records of a cell that has one before in the same folder.
     """
 
     results: Results
     left_out: tuple[str, ...]
+    doubles: frozenset[int] = frozenset()
 
 
 def from_records(records: Iterable[Record]) -> Gathered:
@@ -59,12 +62,20 @@ def from_folders(folders: Iterable[Path], report: Callable[[DamagedRecordError],
         blocks += [(files[at : at + BLOCK], cards) for at in range(0, len(files), BLOCK)]
         count += len(files)
     parts = []
-    for part, damaged in _read(blocks, many=count >= MANY):
+    doubles: set[int] = set()
+    first: dict[tuple[Path, str], str | Record] = {}
+    position = itertools.count()
+    for (_, folder), (part, damaged) in zip(blocks, _read(blocks, many=count >= MANY), strict=True):
         parts.append(part)
         for error in damaged:
             report(error)
+        for cell in part.results.cells:
+            n = next(position)
+            if (earlier := first.setdefault((folder, cell.id), cell.source)) != cell.source:
+                doubles.add(n)
+                report(DamagedRecordError(f"{cell.source} is of the same cell as {earlier}: remove one of the two"))
     results = merge([part.results for part in parts])
-    return Gathered(results, tuple(reason for part in parts for reason in part.left_out))
+    return Gathered(results, tuple(reason for part in parts for reason in part.left_out), frozenset(doubles))
 
 
 def _read(

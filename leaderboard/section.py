@@ -14,7 +14,7 @@ from .frame import MEMORISATION
 from .naming import dataset_labels, generator_key, generator_labels, language_models, model_labels, tier_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -119,9 +119,14 @@ class Table:
         return grid
 
 
-def one_per_cell(results: Results) -> Ints:
-    """Positions of the last record of every cell, so that a re-run stands for the run before it."""
-    by_id = {cell.id: n for n, cell in enumerate(results.cells)}
+def one_per_cell(results: Results, without: Collection[int] = ()) -> Ints:
+    """Positions of the last record of every cell, so that a re-run stands for the run before it.
+
+    Args:
+        results: of all records.
+        without: positions that are passed over.
+    """
+    by_id = {cell.id: n for n, cell in enumerate(results.cells) if n not in without}
     protocols = [(protocol.section, protocol.split_seed) for protocol in results.distinct.protocol]
     fingerprints = [facts.fingerprint for facts in results.distinct.dataset]
     keys = [generator_key(facts) for facts in results.distinct.generator]

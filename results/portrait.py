@@ -15,9 +15,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from .errors import UserError
+from .published import place
 from .reading import PORTRAIT_NAME
 from .record import Frozen, Measurement, MetricCard, Record
-from .store import published_name
 
 PORTRAIT_VERSION: Final = 1
 LARGEST = 4 * 2**20  # bytes of a file that is read
@@ -236,13 +236,9 @@ def portrait_path(folder: Path, record: Record) -> Path:
         folder: a store, a folder of published records, or one of its folders of one dataset.
         record: read from there.
     """
-    name = published_name(record)
-    places = (
-        folder / "cells" / record.id / PORTRAIT_NAME,
-        folder / name.parent / f"{name.name}.{PORTRAIT_NAME}",
-        folder / f"{name.name}.{PORTRAIT_NAME}",
-    )
-    return next((place for place in places if place.is_file()), places[0])
+    published = place(record).with_suffix(f".{PORTRAIT_NAME}")
+    places = (folder / "cells" / record.id / PORTRAIT_NAME, folder / published, folder / published.name)
+    return next((path for path in places if path.is_file()), places[0])
 
 
 def read_portrait(path: Path, record: Record) -> Portrait | None:

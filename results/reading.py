@@ -12,11 +12,12 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from .decoding import Decoded, Decoder, UnsureError
-from .errors import UserError
+from .errors import UserError, first_fault
 from .record import RECORD_VERSION, MetricCard, Record, canonical_json, sealed, sha256_json
 
 RECORD_NAME = "record.json"
 PORTRAIT_NAME = "portrait.json"  # of the attachment that a board draws the cell by, see `portrait`
+VERIFIED_NAME = "verified.json"
 CARDS_NAME = re.compile(r"cards-[0-9a-f]{64}\.json")
 CARDS: TypeAdapter[dict[str, MetricCard]] = TypeAdapter(dict[str, MetricCard])
 
@@ -88,9 +89,8 @@ def read_record(path: Path, cards: CardFiles, *, unscored: bool = False) -> Reco
     try:
         record = Record.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"]) or "the whole"
-        raise DamagedRecordError(f"{path} is no record: {place}: {first['msg']}") from None
+        fault = first_fault(error)
+        raise DamagedRecordError(f"{path} is no record: {fault.place or 'the whole'}: {fault.text}") from None
     try:
         canonical_json([record.identity, record.details, record.provenance])
     except ValueError as error:  # a number that JSON cannot hold, where a field takes anything
@@ -115,22 +115,39 @@ def read_decoded(path: Path | str, cards: CardFiles, decoder: Decoder) -> Decode
 
 
 def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = lambda _: None) -> Iterator[Record]:
-    """All records below a folder that verify, in the order of their paths.
+    """All records below a folder that verify, in the order of their paths: see :func:`read_files`."""
+    return (record for _, record in read_files(folder, report))
+
+
+def read_files(
+    folder: Path, report: Callable[[DamagedRecordError], object] = lambda _: None
+) -> Iterator[tuple[Path, Record]]:
+    """All records below a folder that verify, with their files, in the order of their paths.
 
     Args:
         folder: a store, a folder of published records, or one of its folders of one dataset.
         report: called with the reason for each file that is left out.
     """
     cards = card_files(folder)
-    for path in record_files(folder):
+    for path in map(Path, record_files(folder)):
         try:
-            record = read_record(Path(path), cards)
+            record = read_record(path, cards)
         except DamagedRecordError as error:
             report(error)
         except FileNotFoundError:  # another process has just set it aside
             continue
         else:
-            yield record
+            yield path, record
+
+
+def is_common(name: str) -> bool:
+    """Whether a file of a folder of records is one that stands there for all of them, by its name."""
+    return name == VERIFIED_NAME or CARDS_NAME.fullmatch(name) is not None
+
+
+def is_beside(name: str) -> bool:
+    """Whether a JSON file of a folder of records is none, by its name: one for all of them, or a portrait."""
+    return is_common(name) or name.endswith(f".{PORTRAIT_NAME}")
 
 
 def record_files(folder: Path) -> Iterator[str]:
@@ -159,7 +176,7 @@ def _json_files(folder: Path | str) -> Iterator[str]:
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _json_files(entry.path)
-        elif entry.name.endswith(".json") and entry.is_file() and not _beside(entry.name):
+        elif entry.name.endswith(".json") and entry.is_file() and not is_beside(entry.name):
             yield entry.path
 
 
@@ -167,11 +184,6 @@ def _text(path: Path | str) -> bytes:
     with open(path, "rb", buffering=0) as file:
         data = file.readall()
     return data.replace(b"\r\n", b"\n") if b"\r" in data else data  # git may have checked it out on Windows
-
-
-def _beside(name: str) -> bool:
-    """Whether a file of JSON stands beside published records and is none of them."""
-    return CARDS_NAME.fullmatch(name) is not None or name.endswith(f".{PORTRAIT_NAME}")
 
 
 def _content(path: Path) -> dict[str, Any]:

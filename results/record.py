@@ -253,6 +253,11 @@ class Record(Frozen):
     def _unsealed(self) -> str:
         return indented_json(self.content()).removesuffix("\n}\n")
 
+    @property
+    def cell(self) -> str:
+        """What two records of one cell have in common: the identity, whichever version of its format."""
+        return sha256_json({key: value for key, value in self.identity.items() if key != "version"})
+
     def without_parts(self) -> Record:
         """The record without the values by column or class, whose names a private table keeps to itself."""
         whole = tuple(m.model_copy(update={"breakdown": {}}) for m in self.measurements)

@@ -16,12 +16,12 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .errors import UserError
 from .reading import PORTRAIT_NAME, RECORD_NAME, CardFiles, DamagedRecordError, read_record, read_records
-from .record import Attachment, MetricCard, Record, cards_content, indented_json, sha256_json
+from .record import MetricCard, Record, cards_content, indented_json, sha256_json
 
 TABLE_NAME = "synthetic.parquet"
 LOG_NAME = "log.txt"
@@ -100,46 +100,13 @@ class Store:
             for name in (TABLE_NAME, LOG_NAME, *(a.path for a in record.attachments)):
                 if produced is not None and (produced / name).exists():
                     os.replace(produced / name, folder / name)
-            _write_cards(self.root, sealed.cards)
+            write_cards(self.root, sealed.cards)
             write_atomically(folder / RECORD_NAME, sealed.to_json())
         return sealed
 
     def records(self) -> Iterator[Record]:
         """All records of the store that verify, sorted by cell id."""
         return read_records(self.root)
-
-    def publish(self, destination: Path, report: Callable[[DamagedRecordError], object]) -> int:
-        """Copy all records, without tables, as ``<destination>/<dataset>/<generator>-<seed>-<id>.json``.
-
-        What is attached to a record of a public table stands beside it, under the same name with its own ending; of a
-        private table's, the values by column or class stay at home with what is attached to it. The
-        cards of the metrics stand in the destination itself, a file for every set of them.
-
-        Args:
-            destination: folder of published records.
-            report: called with the reason for each record that cannot be read and is left out.
-
-        Returns:
-            The number of records copied.
-        """
-        count = 0
-        for record in read_records(self.root, report):
-            public = record.dataset.sharing == "public"
-            path = destination / published_name(record)
-            try:
-                # What a generator kept beside a private table's record was made of that table.
-                attached = [(a.path, self._attached(record, a)) for a in record.attachments if public]
-            except DamagedRecordError as error:
-                report(error)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for name, content in attached:
-                write_atomically(path.with_name(f"{path.name}.{name}"), content)
-            _write_cards(destination, record.cards)
-            published = record if public else record.without_parts()
-            write_atomically(path.with_name(f"{path.name}.json"), published.to_json())
-            count += 1
-        return count
 
     @contextlib.contextmanager
     def lock(self, cell_id: str) -> Iterator[None]:
@@ -191,32 +158,28 @@ class Store:
         folder = self.root / "quarantine"
         return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
 
-    def _attached(self, record: Record, attachment: Attachment) -> bytes:
-        path = self.folder(record.id) / attachment.path
-        content = path.read_bytes() if path.is_file() else b""
-        if hashlib.sha256(content).hexdigest() != attachment.sha256:
-            raise DamagedRecordError(f"{path} is not the file that was recorded: run its sweep again")
-        return content
-
     def _verified(self, cell_id: str) -> Record:
         record = read_record(self.folder(cell_id) / RECORD_NAME, self.cards, unscored=True)
         if record.id != cell_id:
             raise DamagedRecordError(f"the record in {cell_id} is that of {record.id}")
-        kept = [(TABLE_NAME, record.artifact.sha256)] if record.artifact is not None else []
-        for name, sha256 in [*kept, *((a.path, a.sha256) for a in record.attachments)]:
-            path = self.folder(cell_id) / name
-            if path.exists() and sha256_file(path) == sha256:
-                continue
+        for name in self.other_files(record):
             if name != PORTRAIT_NAME:
-                raise DamagedRecordError(f"{path} is not the file that was recorded")
+                raise DamagedRecordError(f"{self.folder(cell_id) / name} is not the file that was recorded")
             # Such as after a kill between the new portrait and the record that names it: the table is not lost with
             # it, but what measurements say of single columns is, so that they count as not made.
             others = tuple(a for a in record.attachments if a.path != PORTRAIT_NAME)
             record = record.model_copy(update={"attachments": others, "measurements": (), "cards": {}})
         return record
 
+    def other_files(self, record: Record) -> list[str]:
+        """Names of the files beside a record, its table and its attachments, that are not those it names."""
+        table = [(TABLE_NAME, record.artifact.sha256)] if record.artifact is not None else []
+        named = {self.folder(record.id) / name: sha256 for name, sha256 in table}
+        named |= {self.folder(record.id) / a.path: a.sha256 for a in record.attachments}
+        return [path.name for path, sha256 in named.items() if not path.exists() or sha256_file(path) != sha256]
 
-def _write_cards(folder: Path, cards: Mapping[str, MetricCard]) -> None:
+
+def write_cards(folder: Path, cards: Mapping[str, MetricCard]) -> None:
     """Write a set of cards beside the records that name it, unless it stands there unharmed."""
     if not cards:
         return
@@ -266,11 +229,6 @@ def sha256_file(path: Path) -> str:
     """SHA-256 in hex of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def published_name(record: Record) -> Path:
-    """Where a record is published below the folder of all, without ``.json`` or what stands for an attachment."""
-    return Path(file_name(record.dataset.name), f"{file_name(record.generator.name)}-{record.seed}-{record.id[:8]}")
 
 
 def file_name(name: str) -> str:

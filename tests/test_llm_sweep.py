@@ -105,6 +105,12 @@ def test_published_transcripts_replay_to_the_same_record(folder, schema):
     for record in again.values():
         assert record.details["llm"]["paid"]["calls"] == 0
         assert record.details["llm"]["calls"] == first[record.id].details["llm"]["calls"]
+    made_again = synthward(folder, "validate", "published", "--recompute", "all")
+    assert made_again.stdout.endswith("4 records; recomputed: 4 agrees; 0 faults\n"), made_again.stdout
+    next(iter(transcripts)).unlink()
+    lacking = synthward(folder, "validate", "published", "--recompute", "all")
+    assert "lacks its attachment" in lacking.stdout
+    assert lacking.stdout.endswith("4 records; recomputed: 3 agrees; 1 fault\n")
     swept(
         *(folder, "dataset=small", "metrics=none", "generator=llm_zero_shot"),
         *("llm=replay", "llm.transcript=results/runs", "store=thrice"),

@@ -13,6 +13,7 @@ from synthward.benchmarks.cell import Limits, plan_cell
 from synthward.benchmarks.pending import is_complete
 from synthward.benchmarks.runner import measure_of, run_cell
 from synthward.benchmarks.schema import Column, TableSchema
+from synthward.benchmarks.validate import validate_store
 from synthward.metrics import Evaluation, get
 from synthward.metrics import portrait as module
 from synthward.metrics.fidelity.associations import associations
@@ -24,9 +25,10 @@ from synthward.results.portrait import (
     portrait_path,
     read_portrait,
 )
+from synthward.results.published import place, publish
 from synthward.results.reading import PORTRAIT_NAME, read_records
 from synthward.results.record import Attachment, Measurement, Status, cell_id
-from synthward.results.store import Store, published_name, sha256_file
+from synthward.results.store import Store, sha256_file
 
 LIMITS = Limits(generate_seconds=60, evaluate_seconds=60, memory_mb=4096)
 METRICS = ["column_shapes", "valid_rows"]
@@ -249,9 +251,8 @@ def test_a_portrait_is_found_in_a_store_and_where_it_is_published(tmp_path):
     portrait = of_ward()
     store, made = stored(tmp_path, portrait)
     published = tmp_path / "published"
-    assert store.publish(published, pytest.fail) == 1
-    name = published_name(made)
-    assert (published / name.parent / f"{name.name}.portrait.json").is_file()
+    assert publish(store, list(store.records()), published) == 0
+    assert (published / place(made).with_suffix(".portrait.json")).is_file()
     for folder in (store.root, published, published / "d"):
         (found,) = read_records(folder, pytest.fail)
         assert read_portrait(portrait_path(folder, found), found) == portrait
@@ -266,19 +267,18 @@ def test_nothing_of_single_columns_is_published_of_a_private_table(tmp_path):
     store, made = stored(tmp_path, of_ward(), sharing="local-only")
     store.put(made.model_copy(update={"measurements": tuple(values.values())}))
     published = tmp_path / "published"
-    assert store.publish(published, pytest.fail) == 1
+    assert publish(store, list(store.records()), published) == 0
     assert not list(published.rglob("*.portrait.json"))
     assert not any("hiv" in path.read_text() for path in published.rglob("*.json"))
     (found,) = read_records(published, pytest.fail)
     assert found.measurements[0].value == 0.5
 
 
-def test_a_record_is_not_published_without_what_is_attached_to_it(tmp_path):
+def test_a_record_whose_portrait_is_gone_is_not_fit_to_be_published(tmp_path):
     store, made = stored(tmp_path, of_ward())
     (store.folder(made.id) / PORTRAIT_NAME).unlink()
-    told = []
-    assert store.publish(tmp_path / "published", told.append) == 0
-    assert "portrait.json is not the file that was recorded: run its sweep again" in str(told[0])
+    faults = [fault.text for fault in validate_store(store).faults]
+    assert any("portrait.json is not the file that was recorded: run its cell again" in text for text in faults)
 
 
 def test_a_table_whose_portrait_is_gone_is_measured_again_and_not_made_again(tmp_path):

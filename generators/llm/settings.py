@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from ...results.errors import UserError
+from ...results.errors import UserError, first_fault
 from ...results.record import Frozen
 
 Endpoint = Literal["embedded", "openai", "vllm", "ollama", "llama_cpp", "replay"]
@@ -107,11 +107,10 @@ class LLMSettings(Frozen):
         try:
             return cls(**config)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(["llm", *(str(p) for p in first["loc"])])
-            if first["type"] == "extra_forbidden":
-                raise UserError(f"there is no option {place}; there are {', '.join(cls.model_fields)}") from None
-            raise UserError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
+            fault = first_fault(error, "llm")
+            if fault.kind == "extra_forbidden":
+                raise UserError(f"there is no option {fault.place}; there are {', '.join(cls.model_fields)}") from None
+            raise UserError(f"{fault.place}: {fault.text}") from None
 
     # The messages quote nothing: what is refused may be a key.
 

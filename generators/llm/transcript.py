@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...results.errors import UserError
+from ...results.errors import UserError, first_fault
 from ...results.record import Frozen
 from .exchange import Exchange, Reply, Request
 from .failures import LINE, DeadlineError
@@ -184,9 +184,8 @@ def _reply(file: Path, line: bytes) -> Reply:
     try:
         exchange = Line.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"]) or "the whole"
-        raise UserError(f"{file} is a damaged transcript: {place}: {first['msg']}") from None
+        fault = first_fault(error)
+        raise UserError(f"{file} is a damaged transcript: {fault.place or 'the whole'}: {fault.text}") from None
     if exchange.request is not None and exchange.request.key != exchange.reply.key:
         raise UserError(f"{file} is a damaged transcript: a reply is not to its request")
     return exchange.reply
