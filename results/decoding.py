@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial, reduce
+from functools import reduce
 from operator import attrgetter, or_
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
@@ -235,9 +235,8 @@ def _default(field: FieldInfo, instead: Any) -> tuple[Any, ...]:
         return (UNSET,)
     if instead is Raw:
         return (Raw(b"{}"),)
-    if field.default_factory is not None:
-        return (msgspec.field(default_factory=partial(field.get_default, call_default_factory=True)),)
-    return (field.default.value if isinstance(field.default, Enum) else field.default,)
+    default = field.get_default(call_default_factory=True, validated_data={})
+    return (default.value if isinstance(default, Enum) else default,)
 
 
 def _type(annotation: Any, field: FieldInfo | None = None) -> Any:
