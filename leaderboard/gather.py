@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..results.decoding import Decoder
 from ..results.reading import CardFiles, DamagedRecordError, card_files, read_decoded, record_files
-from .frame import MAX_MESSAGE, Collector, merge, unfit
+from .frame import MAX_MESSAGE, MEMORISATION, Collector, merge, unfit
 from .naming import plain
 
 if TYPE_CHECKING:
@@ -80,21 +79,13 @@ def _read(
 
 
 def _read_block(files: Sequence[str], cards_in: Path) -> tuple[Gathered, list[DamagedRecordError]]:
-    cards = CardFiles(cards_in)
-    decoder, collector = Decoder(cards.read), Collector()
-    left_out, damaged = [], []
-    for file in files:
-        try:
-            record = read_decoded(file, cards, decoder)
-        except DamagedRecordError as error:
-            damaged.append(error)
-        except FileNotFoundError:  # another process has just set it aside
-            continue
+    collector, left_out = Collector(), []
+    damaged: list[DamagedRecordError] = []
+    for file, record in read_decoded(files, CardFiles(cards_in), damaged.append, keep=MEMORISATION):
+        if fault := unfit(record):
+            left_out.append(_said(record.id, fault))
         else:
-            if fault := unfit(record):
-                left_out.append(_said(record.id, fault))
-            else:
-                collector.add(record, file)
+            collector.add(record, file)
     return Gathered(collector.results(), tuple(left_out)), damaged
 
 

@@ -83,7 +83,7 @@ def win_rate(losses: Floats) -> Floats:
     return moved
 
 
-def elo(losses: Floats) -> Floats:
+def elo(losses: Floats, near: Floats | None = None) -> Floats:
     """Strength of each generator by the model of Bradley and Terry (1952), in points of Elo around a mean of 1,000.
 
     The most likely strengths given all pairwise wins, and half a virtual win on either side of every pair, by Newton's
@@ -91,6 +91,7 @@ def elo(losses: Floats) -> Floats:
 
     Args:
         losses: shape ``(generators, ..., datasets)``, two generators or more.
+        near: points near which to start looking, shape ``(generators,)``.
 
     Returns:
         Shape ``(generators, ...)``.
@@ -100,6 +101,8 @@ def elo(losses: Floats) -> Floats:
     won = won + VIRTUAL_WINS * (1 - np.eye(count))
     games = won + np.swapaxes(won, -1, -2)
     strength = np.zeros(won.shape[:-1])
+    if near is not None:
+        strength += (near - ELO_MEAN) / ELO_SCALE
     for _ in range(NEWTON_STEPS):
         expected = 1 / (1 + np.exp(strength[..., None, :] - strength[..., :, None]))
         gradient = (won - games * expected).sum(axis=-1)

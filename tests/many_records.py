@@ -92,7 +92,9 @@ def _records(
         for seed in range(seeds):
             fails = name not in REFERENCES and g % FAILING == 0 and (d + g // FAILING) % FAILURES == 0
             noise = rng.normal(0, 0.03, len(measured)).tolist()
-            drawn = [low + (high - low) * min(max(t + e, 0.0), 1.0) for (low, high, t), e in zip(places, noise, strict=True)]
+            drawn = [
+                low + (high - low) * min(max(t + e, 0.0), 1.0) for (low, high, t), e in zip(places, noise, strict=True)
+            ]
             marked = {str(n): repr(value) for n, value in enumerate(drawn)}
             own = {**identity, "generator": made, "seed": seed}
             marked |= {"made": json.dumps(made), "generator": json.dumps(facts), "seed": str(seed)}
