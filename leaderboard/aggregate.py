@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -46,6 +45,7 @@ from .text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -107,7 +107,7 @@ def _board(gathered: Gathered, draws: int, seed: int) -> Board:
     labels = Labels(results, kept)
     sections = [_Builder(table, draws, seed).section() for table in tables(results, kept, labels)]
     cells = [results.cells[n] for n in kept.tolist()]
-    stated = np.unique(results.codes["software"][kept]).tolist()
+    stated = np.unique(results.codes["provenance"][kept]).tolist()
     return Board(
         sections=tuple(sorted(sections, key=lambda s: (-s.cells * len(s.rows), canonical_json(s.protocol)))),
         records=len(kept),
@@ -118,7 +118,7 @@ def _board(gathered: Gathered, draws: int, seed: int) -> Board:
         draws=draws,
         seed=seed,
         left_out=left_out,
-        software=software(results.distinct.software[n] for n in stated),
+        software=software(results.distinct.provenance[n] for n in stated),
         cited=load_cited(),
     )
 
@@ -241,9 +241,11 @@ class _Builder:
         """Every record by generator and dataset, in order of the seeds."""
         table = self.table
         found: dict[tuple[int, int], list[Repeat]] = defaultdict(list)
-        for n in np.lexsort((table.key, table.dataset, table.generator)).tolist():
+        order = np.lexsort((table.key, table.dataset, table.generator))
+        columns = (order, table.generator[order], table.dataset[order])
+        for n, g, d in zip(*(column.tolist() for column in columns), strict=True):
             cell = table.cells[n]
-            found[int(table.generator[n]), int(table.dataset[n])].append(
+            found[g, d].append(
                 Repeat(
                     id=cell.id,
                     split_seed=table.split_seeds[n],
@@ -255,7 +257,7 @@ class _Builder:
                     seconds=cell.seconds,
                     peak_memory_mb=cell.peak_memory_mb,
                     digest=cell.digest,
-                    source=Path(cell.source) if isinstance(cell.source, str) else cell.source,
+                    origin=cell.origin,
                 )
             )
         return {(table.generators[g], table.datasets[d]): tuple(own) for (g, d), own in found.items()}

@@ -235,7 +235,7 @@ class Repeat:
         seconds: wall clock of all its phases.
         peak_memory_mb: what its process grew by, where that was measured.
         digest: of the record's text; empty for a record that was never sealed.
-        source: the record's file, or the record itself where it came from no file.
+        origin: path of the record's file, or the record itself where it came from no file.
     """
 
     id: str
@@ -248,7 +248,12 @@ class Repeat:
     seconds: float
     peak_memory_mb: float | None
     digest: str
-    source: Path | Record = field(repr=False)
+    origin: str | Record = field(repr=False)
+
+    @property
+    def source(self) -> Path | Record:
+        """The record's file, or the record itself where it came from no file."""
+        return Path(self.origin) if isinstance(self.origin, str) else self.origin
 
 
 @dataclass(frozen=True)

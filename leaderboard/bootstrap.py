@@ -79,19 +79,30 @@ class Draws:
         drawn = rng.integers(0, len(names), (draws, len(names)))
         self._shape = drawn.shape
         self._cells = [np.flatnonzero(dataset == name) for name in names]
-        self._where = [np.nonzero(drawn == d) for d in range(len(names))]
-        self._seeds = [_shares(rng, len(w[0]), len(c)) for w, c in zip(self._where, self._cells, strict=True)]
+        times = np.bincount(drawn.ravel(), minlength=len(names))
+        # Of each dataset the flat numbers of the draws and places in which it was drawn, and the seeds drawn there.
+        self._where = np.split(np.argsort(drawn, axis=None, kind="stable"), np.cumsum(times)[:-1])
+        self._seeds = [rng.integers(0, len(c), (t, len(c))) for t, c in zip(times, self._cells, strict=True)]
 
     @cached_property
     def _weights(self) -> Floats:
         """What each cell weighs in each draw, shape ``(draws, cells)``."""
         draws, datasets = self._shape
-        weights = np.zeros((draws, sum(map(len, self._cells))))
-        for cells, (draw, _), seeds in zip(self._cells, self._where, self._seeds, strict=True):
-            if len(draw):
-                some, first = np.unique(draw, return_index=True)
-                weights[np.ix_(some, cells)] = np.add.reduceat(seeds, first) / datasets
+        weights = np.empty((draws, sum(map(len, self._cells))))
+        for cells, where, seeds in zip(self._cells, self._where, self._seeds, strict=True):
+            at = (where // datasets * len(cells))[:, None] + seeds
+            counts = np.bincount(at.ravel(), minlength=draws * len(cells)).reshape(draws, len(cells))
+            weights[:, cells] = counts / (len(cells) * datasets)
         return weights
+
+    @cached_property
+    def _shares(self) -> list[Floats]:
+        """Of each dataset, how often each seed was drawn as a share, shape ``(times drawn, seeds)``."""
+        shares = []
+        for cells, seeds in zip(self._cells, self._seeds, strict=True):
+            at = seeds + len(cells) * np.arange(len(seeds))[:, None]
+            shares.append(np.bincount(at.ravel(), minlength=seeds.size).reshape(seeds.shape) / len(cells))
+        return shares
 
     def means(self, values: Floats) -> Floats:
         """Means over datasets.
@@ -114,17 +125,11 @@ class Draws:
         Returns:
             Shape ``(generators, draws, datasets drawn)``.
         """
-        means = np.empty((len(values), *self._shape))
-        for cells, (draw, position), seeds in zip(self._cells, self._where, self._seeds, strict=True):
-            means[:, draw, position] = values[:, cells] @ seeds.T
-        return means
-
-
-def _shares(rng: np.random.Generator, times: int, seeds: int) -> Floats:
-    """How often each seed of a dataset is drawn, as a share, shape ``(times, seeds)``."""
-    picked = rng.integers(0, seeds, (times, seeds)) + seeds * np.arange(times)[:, None]
-    shares: Floats = np.bincount(picked.ravel(), minlength=times * seeds).reshape(times, seeds) / seeds
-    return shares
+        draws, datasets = self._shape
+        means = np.empty((len(values), draws * datasets))
+        for cells, where, shares in zip(self._cells, self._where, self._shares, strict=True):
+            means[:, where] = values[:, cells] @ shares.T
+        return means.reshape(len(values), draws, datasets)
 
 
 def interval(means: Floats) -> tuple[Floats, Floats]:

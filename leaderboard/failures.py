@@ -40,10 +40,12 @@ def holes(table: Table, values: Values) -> tuple[Failure, ...]:
     told = values.of_kinds([bool(reason) for *_, reason in values.kinds])
     where = np.flatnonzero((told | np.isnan(values.value)) & table.usable[values.record])
     record = values.record[where]
-    of_what = np.stack([table.dataset[record], values.kind[where], table.generator[record]])
-    found, counts = np.unique(of_what, axis=1, return_counts=True)
+    shape = (len(table.datasets), len(values.kinds), len(table.generators))
+    of_what = np.ravel_multi_index((table.dataset[record], values.kind[where], table.generator[record]), shape)
+    same, counts = np.unique(of_what, return_counts=True)
+    found = [part.tolist() for part in np.unravel_index(same, shape)]
     who: dict[tuple[str, str, str, str], Counter[str]] = defaultdict(Counter)
-    for dataset, kind, generator, count in zip(*found.tolist(), counts.tolist(), strict=True):
+    for dataset, kind, generator, count in zip(*found, counts.tolist(), strict=True):
         metric, _, variant, status, reason = values.kinds[kind]
         name = f"{metric} ({variant})" if variant else metric
         who[table.datasets[dataset], name, status, reason][table.generators[generator]] += count

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..results.decoding import Decoded, Kind
+from ..results.decoding import Decoded, Kind, Layout
 from ..results.record import DatasetFacts, GeneratorFacts, MetricCard, Record, canonical_json
 from .naming import LanguageModel, model_in_details, plain
 from .software import named
@@ -36,7 +36,7 @@ class Cell(NamedTuple):
         seconds: wall clock of all phases.
         peak_memory_mb: of its process, where it was measured.
         values: number of measurements.
-        source: its file, or the record itself.
+        origin: path of its file, or the record itself.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Cell(NamedTuple):
     seconds: float
     peak_memory_mb: float | None
     values: int
-    source: str | Record
+    origin: str | Record
 
 
 class Asked(NamedTuple):
@@ -95,7 +95,7 @@ class Distinct:
     dataset: list[DatasetFacts] = field(default_factory=list)
     protocol: list[Protocol] = field(default_factory=list)
     model: list[LanguageModel | None] = field(default_factory=list)
-    software: list[tuple[tuple[str, str], ...]] = field(default_factory=list)
+    provenance: list[Mapping[str, Any]] = field(default_factory=list)
     cards: list[Mapping[str, MetricCard]] = field(default_factory=list)
 
 
@@ -109,7 +109,7 @@ KEYS: Mapping[str, Callable[[Any], Hashable] | None] = {
     "dataset": _dumped,
     "protocol": lambda protocol: canonical_json([protocol.track, protocol.stated]),
     "model": None,
-    "software": None,
+    "provenance": named,
     "cards": lambda cards: frozenset(cards.items()),
 }
 
@@ -147,22 +147,24 @@ class Collector:
         self._codes: dict[str, list[int]] = {name: [] for name in KEYS}
         self._protocols: dict[tuple[int, str], Protocol] = {}
         self._kinds: dict[Kind, int] = {}
-        self._layouts: dict[tuple[Kind, ...], Ints] = {}
+        self._layouts: dict[Layout | tuple[Kind, ...], Ints] = {}
         self._kind: list[Ints] = []
         self._value: list[Floats] = []
         self._count = 0
         self._asked: dict[int, Asked] = {}
 
-    def add(self, record: Decoded | Record, source: str | Record) -> None:
+    def add(self, record: Decoded | Record, origin: str | Record) -> None:
         """Take in a record.
 
         Args:
             record: verified.
-            source: its file, or the record itself.
+            origin: path of its file, or the record itself.
         """
         if isinstance(record, Decoded):
             kinds, values, rows = record.layout.kinds, record.values, record.rows
+            kept = record.kept
         else:
+            kept = {n: m for n, m in enumerate(record.measurements) if m.metric == MEMORISATION}
             kinds = tuple((m.metric, m.version, m.variant, str(m.status), m.reason) for m in record.measurements)
             values = np.array([m.value for m in record.measurements], dtype=float)
             rows = record.artifact.rows if record.artifact else None
@@ -175,20 +177,20 @@ class Collector:
             "dataset": record.dataset,
             "protocol": protocol,
             "model": model_in_details(record.details),
-            "software": named(record.provenance),
+            "provenance": record.provenance,
             "cards": record.cards,
         }
         for name, thing in shared.items():
             self._codes[name].append(self._tables[name].code(thing))
-        if (layout := self._layouts.get(kinds)) is None:
+        layout = record.layout if isinstance(record, Decoded) else kinds
+        if (codes := self._layouts.get(layout)) is None:
             shown = [(m, version, v, s, plain(reason, MAX_MESSAGE)) for m, version, v, s, reason in kinds]
-            layout = np.array([self._kinds.setdefault(kind, len(self._kinds)) for kind in shown], np.int32)
-            self._layouts[kinds] = layout
-        for place, m in enumerate(record.measurements if MEMORISATION in record.cards else ()):
-            if m.metric == MEMORISATION:
-                parts = (m.breakdown.get(part) for part in ("baseline", "distinct"))
-                self._asked[self._count + place] = Asked(m.low, m.high, m.n, *parts)
-        self._kind.append(layout)
+            codes = np.array([self._kinds.setdefault(kind, len(self._kinds)) for kind in shown], np.int32)
+            self._layouts[layout] = codes
+        for place, m in kept.items():
+            parts = (m.breakdown.get(part) for part in ("baseline", "distinct"))
+            self._asked[self._count + place] = Asked(m.low, m.high, m.n, *parts)
+        self._kind.append(codes)
         self._value.append(values)
         self._count += len(values)
         self._cells.append(
@@ -205,7 +207,7 @@ class Collector:
                 seconds=_wall(record.seconds),
                 peak_memory_mb=record.peak_memory_mb,
                 values=len(values),
-                source=source,
+                origin=origin,
             )
         )
 

@@ -6,9 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..results.decoding import Decoder
 from ..results.reading import CardFiles, DamagedRecordError, card_files, read_decoded, record_files
-from .frame import MAX_MESSAGE, Collector, merge, unfit
+from .frame import MAX_MESSAGE, MEMORISATION, Collector, merge, unfit
 from .naming import plain
 
 if TYPE_CHECKING:
@@ -71,9 +70,9 @@ def from_folders(folders: Iterable[Path], report: Callable[[DamagedRecordError],
             report(error)
         for cell in part.results.cells:
             n = next(position)
-            if (earlier := first.setdefault((folder, cell.id), cell.source)) != cell.source:
+            if (earlier := first.setdefault((folder, cell.id), cell.origin)) != cell.origin:
                 doubles.add(n)
-                report(DamagedRecordError(f"{cell.source} is of the same cell as {earlier}: remove one of the two"))
+                report(DamagedRecordError(f"{cell.origin} is of the same cell as {earlier}: remove one of the two"))
     results = merge([part.results for part in parts])
     return Gathered(results, tuple(reason for part in parts for reason in part.left_out), frozenset(doubles))
 
@@ -91,21 +90,13 @@ def _read(
 
 
 def _read_block(files: Sequence[str], cards_in: Path) -> tuple[Gathered, list[DamagedRecordError]]:
-    cards = CardFiles(cards_in)
-    decoder, collector = Decoder(cards.read), Collector()
-    left_out, damaged = [], []
-    for file in files:
-        try:
-            record = read_decoded(file, cards, decoder)
-        except DamagedRecordError as error:
-            damaged.append(error)
-        except FileNotFoundError:  # another process has just set it aside
-            continue
+    collector, left_out = Collector(), []
+    damaged: list[DamagedRecordError] = []
+    for file, record in read_decoded(files, CardFiles(cards_in), damaged.append, keep=MEMORISATION):
+        if fault := unfit(record):
+            left_out.append(_said(record.id, fault))
         else:
-            if fault := unfit(record):
-                left_out.append(_said(record.id, fault))
-            else:
-                collector.add(record, file)
+            collector.add(record, file)
     return Gathered(collector.results(), tuple(left_out)), damaged
 
 

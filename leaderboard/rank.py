@@ -23,6 +23,7 @@ DIGITS = 12  # losses that differ beyond them differ by the order of summation
 ELO_MEAN, ELO_SCALE = 1000.0, 400 / np.log(10)  # a lead of 400 points stands for ten wins to one defeat
 # Half a win on either side of every pair: a generator that always wins would lie infinitely far ahead otherwise.
 VIRTUAL_WINS = 0.5
+AT_ONCE = 50  # pairs tested at a time: of few datasets with ties the library goes through all signs of each
 NEWTON_STEPS, LONGEST_STEP, CLOSE = 100, 2.0, 1e-10
 
 
@@ -58,12 +59,12 @@ def wins(losses: Floats) -> Floats:
     Returns:
         Shape ``(..., generators, generators)``; the diagonal is 0.
     """
-    rounded = np.round(losses, DIGITS)
-    count = len(rounded)
-    found = np.zeros((*rounded.shape[1:-1], count, count))
-    for g in range(count):
-        gap = np.sign(rounded - rounded[g])
-        found[..., g, :] = np.moveaxis(((gap + 1) / 2).sum(axis=-1), 0, -1)
+    rounded = np.moveaxis(np.round(losses, DIGITS), 0, -1)
+    count, datasets = rounded.shape[-1], rounded.shape[-2]
+    ahead = np.zeros((*rounded.shape[:-2], count, count), np.int32)
+    for d in range(datasets):
+        ahead += rounded[..., d, :, None] < rounded[..., d, None, :]
+    found: Floats = (datasets + ahead - np.swapaxes(ahead, -1, -2)) / 2
     found[..., np.arange(count), np.arange(count)] = 0
     return found
 
@@ -82,7 +83,7 @@ def win_rate(losses: Floats) -> Floats:
     return moved
 
 
-def elo(losses: Floats) -> Floats:
+def elo(losses: Floats, near: Floats | None = None) -> Floats:
     """Strength of each generator by the model of Bradley and Terry (1952), in points of Elo around a mean of 1,000.
 
     The most likely strengths given all pairwise wins, and half a virtual win on either side of every pair, by Newton's
@@ -90,6 +91,7 @@ def elo(losses: Floats) -> Floats:
 
     Args:
         losses: shape ``(generators, ..., datasets)``, two generators or more.
+        near: points near which to start looking, shape ``(generators,)``.
 
     Returns:
         Shape ``(generators, ...)``.
@@ -99,6 +101,8 @@ def elo(losses: Floats) -> Floats:
     won = won + VIRTUAL_WINS * (1 - np.eye(count))
     games = won + np.swapaxes(won, -1, -2)
     strength = np.zeros(won.shape[:-1])
+    if near is not None:
+        strength += (near - ELO_MEAN) / ELO_SCALE
     for _ in range(NEWTON_STEPS):
         expected = 1 / (1 + np.exp(strength[..., None, :] - strength[..., :, None]))
         gradient = (won - games * expected).sum(axis=-1)
@@ -160,12 +164,22 @@ def wilcoxon(losses: Floats) -> Floats:
     """
     from scipy.stats import wilcoxon as signed_ranks
 
-    count = len(losses)
-    found = np.ones((count, count))
-    for g, h in zip(*np.triu_indices(count, 1), strict=True):
-        difference = np.round(losses[g] - losses[h], DIGITS)
-        if difference.any():
-            found[g, h] = found[h, g] = signed_ranks(difference[difference != 0]).pvalue
+    pairs = np.triu_indices(len(losses), 1)
+    difference = np.round(losses[pairs[0]] - losses[pairs[1]], DIGITS)
+    known = (difference != 0).sum(axis=1)
+    # Those that differ first. The library chooses a method for all rows that it is given, so it is given rows alike.
+    difference = np.take_along_axis(difference, np.argsort(difference == 0, axis=1, kind="stable"), axis=1)
+    p = np.ones(len(difference))
+    for n in np.unique(known[known > 0]).tolist():
+        tied = (np.diff(np.sort(np.abs(difference[:, :n]), axis=1), axis=1) == 0).any(axis=1)
+        for alike in (tied, ~tied):
+            rows = np.flatnonzero(alike & (known == n))
+            for block in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
+                if len(block):
+                    p[block] = signed_ranks(difference[block, :n], axis=1).pvalue
+    found = np.ones((len(losses), len(losses)))
+    found[pairs] = p
+    found.T[pairs] = p
     return found
 
 

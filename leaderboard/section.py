@@ -220,7 +220,9 @@ def _values(results: Results, records: Ints, card_sets: Ints) -> Values:
     starts = np.cumsum(counts) - counts
     counts, starts = counts[records], starts[records]
     record = np.repeat(np.arange(len(records), dtype=np.int32), counts)
-    place = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    place = np.arange(len(record), dtype=np.int32)
+    if (starts != np.cumsum(counts) - counts).any():  # not all of them, or in another order
+        place += np.repeat((starts - (np.cumsum(counts) - counts)).astype(np.int32), counts)
     names: dict[str, int] = {}
     metric_of = np.array([names.setdefault(metric, len(names)) for metric, *_ in results.kinds], np.int32)
     metric = metric_of[results.kind[place]]
@@ -237,7 +239,7 @@ def _values(results: Results, records: Ints, card_sets: Ints) -> Values:
         for name, card in by_metric.items():
             if name in names:
                 card_of[n, names[name]] = cards.setdefault(card, len(cards))
-    ends = np.searchsorted(metric, np.arange(len(names) + 1))
+    ends = np.searchsorted(metric, np.arange(len(names) + 1, dtype=metric.dtype))
     slices = {name: slice(int(ends[n]), int(ends[n + 1])) for name, n in names.items() if ends[n] < ends[n + 1]}
     asked = {}
     if MEMORISATION in slices:

@@ -13,15 +13,11 @@ if TYPE_CHECKING:
 MAX_TEXT = 60
 
 
-def software(stated: Iterable[tuple[tuple[str, str], ...]]) -> dict[str, tuple[str, ...]]:
-    """Versions of packages, Python and source, and the processor, several where records differ.
-
-    Args:
-        stated: what :func:`named` finds in the records.
-    """
+def software(provenances: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Versions of packages, Python and source, and the processor, several where records differ."""
     found: dict[str, set[str]] = defaultdict(set)
-    for pairs in stated:
-        for name, version in pairs:
+    for provenance in provenances:
+        for name, version in named(provenance):
             found[plain(name, MAX_TEXT)].add(plain(version, MAX_TEXT))
     return {name: tuple(sorted(found[name])) for name in sorted(found, key=str.lower)}
 

@@ -7,10 +7,10 @@ through that would be refused there. Parts that many records share are checked o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial, reduce
+from functools import reduce
 from operator import attrgetter, or_
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
@@ -39,7 +39,7 @@ _value_of = attrgetter("value")
 MOST_BRACKETS = 150
 # A folder of strangers holds no more than this in memory by sharing nothing.
 MOST_SHARED = 5000
-# Of the provenance what is the same in many records; its config is not.
+# Of the provenance what names software, and is the same in many records.
 PROVENANCE = ("python", "cpu", "git", "packages")
 
 
@@ -54,19 +54,21 @@ class Layout:
     Attributes:
         kinds: metric, version, variant, status and reason of each.
         lower, upper: bounds of their values by the record's cards, shape ``(measurements,)``.
+        kept: positions of those that are kept whole.
     """
 
     kinds: tuple[Kind, ...]
     lower: npt.NDArray[np.float64]
     upper: npt.NDArray[np.float64]
+    kept: tuple[int, ...]
 
 
 class Decoded(msgspec.Struct, frozen=True, eq=False, gc=False):
     """The fields of a record that a board is made of, named as in :class:`.record.Record`.
 
-    ``rows`` are those of the artifact, if there is one. ``measurements`` are structs with the fields of
-    :class:`.record.Measurement`; ``layout`` and ``values``, NaN where there is none, say the same in columns.
-    What two records have in common may be one object.
+    ``rows`` are those of the artifact, if there is one. ``layout`` and ``values``, NaN where there is none, hold the
+    measurements; a few are kept whole, by their position, with the fields of :class:`.record.Measurement`.
+    Of ``provenance`` there is what names software. What two records have in common may be one object.
     """
 
     id: str
@@ -87,7 +89,7 @@ class Decoded(msgspec.Struct, frozen=True, eq=False, gc=False):
     details: Mapping[str, Any]
     provenance: Mapping[str, Any]
     cards: Mapping[str, MetricCard]
-    measurements: tuple[Any, ...]
+    kept: Mapping[int, Any]
     layout: Layout
     values: npt.NDArray[np.float64]
 
@@ -97,28 +99,38 @@ class Decoder:
 
     Args:
         cards: gives a set of cards by its digest, or raises a :class:`.UserError`.
+        keep: metric of which measurements are kept whole.
     """
 
-    def __init__(self, cards: Callable[[str], Mapping[str, MetricCard]]) -> None:
-        self._cards = cards
+    def __init__(self, cards: Callable[[str], Mapping[str, MetricCard]], keep: str = "") -> None:
+        self._cards, self._keep = cards, keep
         self._parts = _Shared(_part)
+        self._provenances = _Shared(lambda raw: dict(zip(PROVENANCE, map(_value, raw), strict=True)))
         self._keys = _Shared(canonical_json)
         self._datasets = _Shared(lambda raw: DatasetFacts.model_validate(_value(raw)))
         self._generators = _Shared(lambda raw: GeneratorFacts.model_validate(_value(raw)))
         self._layouts = _Shared(self._layout)
 
-    def decode(self, data: bytes) -> Decoded:
-        """Decode and verify the text of a record.
+    def decode(self, texts: Iterable[bytes]) -> list[Decoded | None]:
+        """Decode and verify the texts of records: ``None`` for what may be none."""
+        found = [self._decode(text) for text in texts]
+        known = [(n, record) for n, record in enumerate(found) if record is not None]
+        if known:
+            values = np.concatenate([record.values for _, record in known])
+            lower, upper = (np.concatenate([getattr(r.layout, end) for _, r in known]) for end in ("lower", "upper"))
+            ends = np.cumsum([len(record.values) for _, record in known])
+            for out in np.flatnonzero((values < lower) | (values > upper)):
+                found[known[np.searchsorted(ends, out, side="right")][0]] = None
+        return found
 
-        Raises:
-            UnsureError: it may be none.
-        """
+    def _decode(self, data: bytes) -> Decoded | None:
         try:
-            return self._decode(data)
-        except (UserError, ValueError, RecursionError) as error:  # those of msgspec and pydantic are ValueErrors
-            raise UnsureError from error
+            return self._verified(data)
+        except (UnsureError, UserError, ValueError, RecursionError):  # those of msgspec and pydantic are ValueErrors
+            return None
 
-    def _decode(self, data: bytes) -> Decoded:
+    def _verified(self, data: bytes) -> Decoded:
+        """What a text holds, but for the bounds of its values."""
         stored = _RECORD.decode(data)
         if not data.isascii():
             data.decode()  # what is left raw was not looked at
@@ -136,16 +148,14 @@ class Decoder:
         said = (dataset.fingerprint, stored.track, stored.seed, stored.rows_requested, facts)
         if said != tuple(identity.get(key) for key in ("dataset", "track", "seed", "rows", "generator")):
             raise UnsureError
-        provenance = {
-            key: self._parts[bytes(raw)][0] if key in PROVENANCE else _value(raw)
-            for key, raw in stored.provenance.items()
-        }
+        for key, raw in stored.provenance.items():
+            if key not in PROVENANCE:
+                _value(raw)
+        software = tuple([bytes(stored.provenance.get(key, _NULL)) for key in PROVENANCE])
         measured = stored.measurements
         cards = "" if stored.cards is UNSET else stored.cards
         layout = self._layouts[tuple(map(kind_of, measured)), cards]
         values = np.array(list(map(_value_of, measured)), dtype=float)
-        if ((values < layout.lower) | (values > layout.upper)).any():
-            raise UnsureError
         return Decoded(
             id=stored.id,
             digest=stored.digest,
@@ -163,9 +173,9 @@ class Decoder:
             seconds=stored.seconds,
             peak_memory_mb=stored.peak_memory_mb,
             details=_DETAILS.decode(_shallow(stored.details)),
-            provenance=provenance,
+            provenance=self._provenances[software],
             cards=self._cards(cards) if cards else {},
-            measurements=measured,
+            kept={place: measured[place] for place in layout.kept},
             layout=layout,
             values=values,
         )
@@ -180,7 +190,7 @@ class Decoder:
         known = [card for card in own if card is not None]
         lower = np.array([-math.inf if c.lower is None else c.lower - TOLERANCE for c in known], dtype=float)
         upper = np.array([math.inf if c.upper is None else c.upper + TOLERANCE for c in known], dtype=float)
-        return Layout(kinds, lower, upper)
+        return Layout(kinds, lower, upper, tuple(n for n, (metric, *_) in enumerate(kinds) if metric == self._keep))
 
 
 class _Shared(dict[Any, T], Generic[T]):
@@ -235,9 +245,8 @@ def _default(field: FieldInfo, instead: Any) -> tuple[Any, ...]:
         return (UNSET,)
     if instead is Raw:
         return (Raw(b"{}"),)
-    if field.default_factory is not None:
-        return (msgspec.field(default_factory=partial(field.get_default, call_default_factory=True)),)
-    return (field.default.value if isinstance(field.default, Enum) else field.default,)
+    default = field.get_default(call_default_factory=True, validated_data={})
+    return (default.value if isinstance(default, Enum) else default,)
 
 
 def _type(annotation: Any, field: FieldInfo | None = None) -> Any:
@@ -263,6 +272,7 @@ def _type(annotation: Any, field: FieldInfo | None = None) -> Any:
     raise TypeError(f"there is no decoder of {annotation}")
 
 
+_NULL = Raw(b"null")
 _ANY = msgspec.json.Decoder(Any)
 _DETAILS = msgspec.json.Decoder(dict[str, Any])
 _RECORD: msgspec.json.Decoder[Any] = msgspec.json.Decoder(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from .decoding import Decoded, Decoder, UnsureError
+from .decoding import Decoded, Decoder
 from .errors import UserError, first_fault
 from .record import RECORD_VERSION, MetricCard, Record, canonical_json, sealed, sha256_json
 
@@ -19,6 +20,7 @@ RECORD_NAME = "record.json"
 PORTRAIT_NAME = "portrait.json"  # of the attachment that a board draws the cell by, see `portrait`
 VERIFIED_NAME = "verified.json"
 CARDS_NAME = re.compile(r"cards-[0-9a-f]{64}\.json")
+AT_ONCE = 16  # texts in memory: few, so that they stay near the processor
 CARDS: TypeAdapter[dict[str, MetricCard]] = TypeAdapter(dict[str, MetricCard])
 
 
@@ -47,21 +49,22 @@ class CardFiles:
         Raises:
             DamagedRecordError: there is no such set, or its file is not what the digest stands for.
         """
+        if isinstance(digest, str) and digest in self._read:
+            return self._read[digest]
         path = self.path(digest)
         if not CARDS_NAME.fullmatch(path.name):  # a record from outside may say anything here
             raise DamagedRecordError("what it says of its cards is no digest")
-        if digest not in self._read:
-            try:
-                content = from_json(path.read_bytes())
-                if sha256_json(content) != digest:
-                    raise DamagedRecordError(f"{path} was changed after it was written: its digest does not match")
-                self._read[digest] = CARDS.validate_python(content)
-            except FileNotFoundError:
-                raise DamagedRecordError(
-                    f"the cards of its metrics are missing: copy {path.name} to {self.folder}"
-                ) from None
-            except ValueError:  # as all errors of pydantic
-                raise DamagedRecordError(f"{path} holds no cards of metrics") from None
+        try:
+            content = from_json(path.read_bytes())
+            if sha256_json(content) != digest:
+                raise DamagedRecordError(f"{path} was changed after it was written: its digest does not match")
+            self._read[digest] = CARDS.validate_python(content)
+        except FileNotFoundError:
+            raise DamagedRecordError(
+                f"the cards of its metrics are missing: copy {path.name} to {self.folder}"
+            ) from None
+        except ValueError:  # as all errors of pydantic
+            raise DamagedRecordError(f"{path} holds no cards of metrics") from None
         return self._read[digest]
 
 
@@ -100,18 +103,30 @@ def read_record(path: Path, cards: CardFiles, *, unscored: bool = False) -> Reco
     return record
 
 
-def read_decoded(path: Path | str, cards: CardFiles, decoder: Decoder) -> Decoded | Record:
-    """As :func:`read_record`, and several times as fast for all but a few.
+def read_decoded(
+    paths: Iterable[str], cards: CardFiles, report: Callable[[DamagedRecordError], object], keep: str = ""
+) -> Iterator[tuple[str, Decoded | Record]]:
+    """As :func:`read_record` of many files, and several times as fast for almost all of them.
 
     Args:
-        path: its file.
-        cards: where the cards of its metrics are.
-        decoder: of these cards.
+        paths: the files; what is gone is passed over.
+        cards: where the cards of their metrics are.
+        report: called with the reason for each file that is left out.
+        keep: metric of which measurements are kept whole.
+
+    Yields:
+        The path and the record of each file that verifies.
     """
-    try:
-        return decoder.decode(_text(path))
-    except UnsureError:
-        return read_record(Path(path), cards)
+    decoder = Decoder(cards.read, keep)
+    for block in _blocks(paths):
+        texts = {path: text for path in block if (text := _if_there(path)) is not None}
+        for path, record in zip(texts, decoder.decode(texts.values()), strict=True):
+            try:
+                yield path, record or read_record(Path(path), cards)
+            except DamagedRecordError as error:
+                report(error)
+            except FileNotFoundError:  # another process has just set it aside
+                continue
 
 
 def read_records(folder: Path, report: Callable[[DamagedRecordError], object] = lambda _: None) -> Iterator[Record]:
@@ -178,6 +193,19 @@ def _json_files(folder: Path | str) -> Iterator[str]:
             yield from _json_files(entry.path)
         elif entry.name.endswith(".json") and entry.is_file() and not is_beside(entry.name):
             yield entry.path
+
+
+def _blocks(paths: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(paths)
+    while block := list(islice(rest, AT_ONCE)):
+        yield block
+
+
+def _if_there(path: str) -> bytes | None:
+    try:
+        return _text(path)
+    except FileNotFoundError:
+        return None
 
 
 def _text(path: Path | str) -> bytes:

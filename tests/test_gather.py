@@ -1,0 +1,194 @@
+"""Boards of folders: the same as those of the records in them, however they are read; and what a section keeps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from board_records import card, record
+from many_records import write_records
+from synthward.leaderboard import bootstrap, gather
+from synthward.leaderboard.aggregate import summarise, summarise_folders
+from synthward.leaderboard.board import FamilyScores, Section
+from synthward.results.errors import UserError
+from synthward.results.reading import read_records
+from synthward.results.record import Record, Status, cell_id, seal
+
+DRAWS = 50
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("many")
+    assert write_records(made, generators=11, datasets=5, seeds=2) == 110
+    return made
+
+
+def only(board) -> Section:
+    (section,) = board.sections
+    return section
+
+
+def test_a_folder_gives_the_board_of_its_records(folder):
+    records = list(read_records(folder, pytest.fail))
+    assert len(records) == 110
+    board, same = summarise_folders([folder], pytest.fail, draws=DRAWS), summarise(records, draws=DRAWS)
+    assert board == same
+    for metric, values in only(board).values.items():
+        np.testing.assert_array_equal(values, only(same).values[metric])
+    assert {s.column.card.name for s in only(board).families} == {"fidelity", "utility", "privacy", "cost"}
+    assert only(board).of_kind("incomplete")
+    assert only(board).holes
+
+
+def test_workers_read_what_one_process_reads(folder, monkeypatch):
+    alone = summarise_folders([folder], draws=DRAWS)
+    monkeypatch.setattr(gather, "MANY", 1)
+    monkeypatch.setattr(gather, "BLOCK", 7)
+    assert summarise_folders([folder], draws=DRAWS) == alone
+
+
+def test_of_two_folders_the_later_stands(folder, tmp_path):
+    write_records(tmp_path / "again", generators=11, datasets=1, seeds=1)
+    twice = summarise_folders([folder, tmp_path / "again"], draws=DRAWS)
+    assert twice.records == 110
+    origins = {r.source.parent.parent for own in only(twice).repeats.values() for r in own}
+    assert origins == {folder, tmp_path / "again"}
+
+
+@pytest.mark.parametrize("many", [1, 1000])
+def test_damaged_files_are_told_and_the_others_shown(tmp_path, monkeypatch, many):
+    monkeypatch.setattr(gather, "MANY", many)
+    write_records(tmp_path, generators=5, datasets=1, seeds=2)
+    first, second, *_ = sorted((tmp_path / "dataset_000").iterdir())
+    first.write_text(first.read_text().replace("0.4", "0.5", 1))
+    second.write_text("{}")
+    (tmp_path / "dataset_000" / "folder.json").mkdir()
+    told = []
+    board = summarise_folders([tmp_path], told.append, draws=DRAWS)
+    assert board.records == 8
+    assert [str(error).partition(" ")[0] for error in told] == [str(first), str(second)]
+
+
+def test_records_that_cannot_be_shown_are_left_out(tmp_path):
+    made = record("g", "d", 0)
+    identity = {**made.identity, "protocol": {"name": "mine"}}
+    odd = made.model_copy(update={"identity": identity, "id": cell_id(identity)})
+    good = made.model_copy(update={"id": cell_id(made.identity)})
+    (tmp_path / "odd.json").write_text(odd.to_json())
+    with pytest.raises(UserError, match=r"of 1 record none can be shown; .* names no protocol"):
+        summarise_folders([tmp_path])
+    (tmp_path / "good.json").write_text(good.to_json())
+    board = summarise_folders([tmp_path])
+    assert (board.records, len(board.left_out)) == (1, 1)
+    with pytest.raises(UserError, match="run a sweep first"):
+        summarise_folders([tmp_path / "nothing"])
+
+
+def test_numbers_of_any_size_break_no_board(tmp_path):
+    made = record("g", "d", 10**30)
+    made = made.model_copy(update={"id": cell_id(made.identity)})
+    text = made.to_json().replace(
+        '"phase": "done"',
+        f'"phase": "done",\n "artifact": {{"path": "p", "sha256": "", "rows": {10**400}, "columns": 1}}',
+    )
+    body = text.rpartition(',\n "digest": ')[0]
+    (tmp_path / "r.json").write_text(f'{body},\n "digest": "{seal(body)}"\n}}\n')
+    (repeat,) = only(summarise_folders([tmp_path], pytest.fail)).repeats["g", "d"]
+    assert repeat.seed == 10**30
+
+
+# --- what a section keeps ------------------------------------------------------------------------
+
+
+def grid() -> list[Record]:
+    cards = {"m": card("m")}
+    records = [
+        record(g, d, s, {"m": v}, cards=cards) for g, v in (("g", 0.5), ("h", 0.4)) for d in "ab" for s in (1, 0)
+    ]
+    return [
+        *records,
+        record("h", "c", 0, status=Status.ERROR, message="no"),
+        record("g", "c", 0, {"m": 0.6}, cards=cards),
+    ]
+
+
+def test_a_section_keeps_every_record_in_order_of_its_seeds():
+    given = grid()
+    section = only(summarise(given))
+    assert set(section.repeats) == {(g, d) for g in "gh" for d in "abc"}
+    assert [r.seed for r in section.repeats["g", "a"]] == [0, 1]
+    (failed,) = section.repeats["h", "c"]
+    assert (failed.status, failed.phase, failed.message, failed.rows) == ("error", "fit", "no", 0)
+    assert failed.source is given[8]
+    assert failed.split_seed == "0"
+
+
+def test_a_section_keeps_the_values_behind_its_means():
+    section = only(summarise(grid()))
+    assert section.generators == ("g", "h")
+    assert section.keys == (("a", "0", 0), ("a", "0", 1), ("b", "0", 0), ("b", "0", 1), ("c", "0", 0))
+    np.testing.assert_array_equal(section.values["m"], [[0.5, 0.5, 0.5, 0.5, 0.6], [0.4, 0.4, 0.4, 0.4, np.nan]])
+    assert section == replace(section, values={}, repeats={})
+    assert "keys=" not in repr(section)
+
+
+SHARE = {"lower": 0.0, "upper": 1.0}
+
+
+def family() -> FamilyScores:
+    """Two competitors on three datasets of two seeds; one lacks a cell of one, and all of another."""
+    cards = {"m": card("m", **SHARE)}
+    records = [
+        record(g, d, s, {"m": v}, cards=cards, reference=g in ("real", "uniform"))
+        for g, v in (("real", 1.0), ("uniform", 0.0), ("g", 0.5), ("odd", 0.8))
+        for d in "abc"
+        for s in (0, 1)
+        if not (g == "odd" and (d == "c" or (d, s) == ("b", 1)))
+    ]
+    failed = [("b", 1), ("c", 0), ("c", 1)]
+    records += [record("odd", d, s, status=Status.TIMEOUT, message="slow") for d, s in failed]
+    (found,) = only(summarise(records, draws=DRAWS)).families
+    return found
+
+
+def test_a_family_says_on_how_many_cells_it_rests():
+    covered = family().covered
+    assert covered["g"] == {"a": (2, 2), "b": (2, 2), "c": (2, 2)}
+    assert covered["odd"] == {"a": (2, 2), "b": (1, 2), "c": (0, 2)}
+
+
+def test_what_is_missing_counts_as_the_floor_in_the_imputed_score_alone():
+    found = family()
+    assert set(found.imputed) == {"g", "odd"}
+    odd, whole = found.imputed["odd"], found.imputed["g"]
+    assert found.scores["odd"].mean == pytest.approx(0.8)
+    assert odd.score.mean == pytest.approx((0.8 + 0.4 + 0.0) / 3)
+    assert odd.rate == pytest.approx(3 / 6)
+    assert odd.score.low <= odd.score.mean <= odd.score.high
+    assert (odd.score.k, odd.score.n, odd.score.mark) == (6, 6, "")
+    assert whole.rate == 0
+    assert whole.score.mean == found.scores["g"].mean
+    assert set(found.standings) <= {"g"}
+
+
+def test_the_cost_has_no_floor_to_impute():
+    cards = {m: card(m, "min", family="cost", ideal=0.0, unit="s") for m in ("fit_seconds", "sample_seconds")}
+    given = [record("g", "a", 0, {"fit_seconds": 1.0, "sample_seconds": 1.0}, cards=cards)]
+    (cost,) = only(summarise(given)).families
+    assert cost.imputed == {}
+    assert cost.covered == {"g": {"a": (1, 1)}}
+
+
+# --- the bootstrap -------------------------------------------------------------------------------
+
+
+def test_means_by_weights_are_the_means_over_the_drawn_datasets():
+    dataset = np.array([2, 0, 0, 1, 2, 2, 2])
+    values = np.random.default_rng(0).normal(size=(3, 7))
+    draws = bootstrap.Draws(dataset, 300, 1)
+    np.testing.assert_allclose(draws.means(values), draws.by_dataset(values).mean(axis=2), atol=1e-12)
+    np.testing.assert_array_equal(draws.means(values), bootstrap.Draws(dataset, 300, 1).means(values))
+    np.testing.assert_allclose(draws.means(np.ones((1, 7))), 1)
