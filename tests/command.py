@@ -1,5 +1,7 @@
 """The real command, and what can be said of the records it leaves."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -27,6 +29,17 @@ def synthward(folder, *arguments, timeout=240, **env):
     return subprocess.run(
         command, cwd=folder, env=environment(**env), capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def called(folder, *arguments):
+    """As :func:`synthward`, in this process: for what draws plots, whose threads do not survive a fork."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(arguments)
+        except SystemExit as end:
+            status = end.code
+    return subprocess.CompletedProcess(["synthward", *arguments], status, out.getvalue(), err.getvalue())
 
 
 def forked(folder, *arguments):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from board_records import rewrite
-from command import forked, records, swept, synthward
+from command import called, forked, records, swept, synthward
 from conftest import CARD, small_table
 from synthward.benchmarks.recompute import drawn
 from synthward.results.published import place
@@ -283,7 +283,7 @@ def test_each_fault_is_one_line_that_names_the_file_and_the_board_of_the_rest_is
     assert ESCAPE[0] not in done.stdout
     if not left_out and harm not in HOSTILE:
         return
-    board = forked(folder, "leaderboard", "--records", "published", "--out", "site")
+    board = called(folder, "leaderboard", "--records", "published", "--out", "site")
     assert "Traceback" not in board.stderr
     assert board.returncode == int(left_out), board.stdout + board.stderr
     assert (f"left out: {blamed} " in board.stderr) == left_out
@@ -396,7 +396,7 @@ def test_honest_records_come_out_again_and_are_marked(folder: Path) -> None:
     assert synthward(folder, *recompute, "--tables", "results/runs").returncode == 0
     assert (folder / "published" / "verified.json").read_bytes() == content
     assert forked(folder, "validate", "published").returncode == 0
-    assert forked(folder, "leaderboard", "--records", "published", "--out", "site").returncode == 0
+    assert called(folder, "leaderboard", "--records", "published", "--out", "site").returncode == 0
     measured(one(folder, "copy"), "fit_seconds", value=0.5)
     assert "1 of its 6 marks are of no record as it stands here now" in forked(folder, "validate", "published").stdout
 
