@@ -232,12 +232,11 @@ def _standings(
     values, dataset = values[:, applies], cells.dataset[applies]
     losses = 1 - bootstrap.by_dataset(values, dataset)
     bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(labels)
-    elo = rank.elo(losses)
     if bootstrap.basis(dataset):
         drawn = 1 - bootstrap.Draws(dataset, min(cells.draws, ELO_DRAWS), cells.seed).by_dataset(values)
-        bounds = list(zip(*(ends.tolist() for ends in bootstrap.interval(rank.elo(drawn, near=elo))), strict=True))
+        bounds = list(zip(*(ends.tolist() for ends in bootstrap.interval(rank.elo(drawn))), strict=True))
     mean_ranks = rank.ranks(losses).mean(axis=1)
-    win_rate, improvability = rank.win_rate(losses), rank.improvability(losses)
+    win_rate, elo, improvability = rank.win_rate(losses), rank.elo(losses), rank.improvability(losses)
     groups = rank.groups(mean_ranks, rank.differ(losses))
     standings = {
         label: Standing(

@@ -56,6 +56,8 @@ def test_of_two_folders_the_later_stands(folder, tmp_path):
     assert twice.records == 110
     origins = {r.source.parent.parent for own in only(twice).repeats.values() for r in own}
     assert origins == {folder, tmp_path / "again"}
+    by_id = {r.id: r for at in (folder, tmp_path / "again") for r in read_records(at)}
+    assert twice == summarise(by_id.values(), draws=DRAWS) != summarise_folders([folder], draws=DRAWS)
 
 
 @pytest.mark.parametrize("many", [1, 1000])
