@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from board_records import card, plausible, record, share
-from browsing import Visit
+from browsing import AA, CONTRASTS, Visit
 from scipy import stats
 from synthward.leaderboard.aggregate import summarise
 from synthward.leaderboard.build import build, write
@@ -20,35 +20,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
     from synthward.leaderboard.board import Board
-
-# A luminance contrast below this is hard to read for many: WCAG 2.1, criterion 1.4.3 (AA).
-AA = 4.5
-CONTRASTS = """
-() => {
-  const context = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const rgba = (text) => {
-    context.clearRect(0, 0, 1, 1); context.fillStyle = text; context.fillRect(0, 0, 1, 1);
-    return context.getImageData(0, 0, 1, 1).data;
-  };
-  const luminance = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const colour = rgba(getComputedStyle(e).backgroundColor);
-      if (colour[3] === 255) return colour;
-    }
-    return [255, 255, 255, 255];
-  };
-  return [...document.querySelectorAll("body *")]
-    .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
-    .map((e) => {
-      const [a, b] = [luminance(rgba(getComputedStyle(e).color)), luminance(behind(e))].sort((x, y) => y - x);
-      return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 80)];
-    });
-}
-"""
-
 
 PAGES = (
     "index.html",

@@ -12,7 +12,7 @@ from synthward.leaderboard.aggregate import summarise
 from synthward.leaderboard.board import FamilyScores, Section
 from synthward.results.record import Record
 
-HOSTILE = "<script>alert(1)</script>\"'&#010101 {{datum}}"
+HOSTILE = '<script>alert(1)#010101</script>"\'& role="a" {{datum}}'
 SHARE = {"lower": 0.0, "upper": 1.0}
 CARDS = {
     "shapes": card("shapes", **SHARE),
@@ -106,7 +106,14 @@ def test_names_are_printed_as_they_are_and_nothing_runs():
         assert tags <= {"svg", "g", "path", "line", "text", "rect"}
         assert not re.search(r'\s(on\w+|href|xlink:href|style)="', svg)
         assert "NaN" not in svg
-        assert any("<script>alert(1)" in text for text in texts(svg))
+        assert any(HOSTILE[:30] in text for text in texts(svg))
+
+
+def test_control_characters_are_drawn_as_spaces():
+    spec = {"data": {"values": [{"name": "a\x00\x0bb\ufffe"}]}, "mark": "text", "encoding": {"text": {"field": "name"}}}
+    svg = charts.drawn(spec, "c\x0bd")
+    assert [text.strip() for text in texts(svg)] == ["a  b"]
+    assert 'aria-label="c d"' in svg
 
 
 def test_labels_of_near_points_do_not_cover_each_other():
