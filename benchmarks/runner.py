@@ -12,7 +12,7 @@ from ..generators import missing_requirement
 from ..generators.spec import without_folder
 from ..metrics import get
 from ..results.errors import StoppedError
-from ..results.portrait import DamagedPortraitError, Portrait, divided, read_portrait
+from ..results.portrait import DamagedPortraitError, Portrait, divided, portrait_digest, read_portrait
 from ..results.reading import PORTRAIT_NAME
 from ..results.record import USABLE, Artifact, Attachment, Measurement, Phase, Record, Status
 from ..results.store import LOG_NAME, TABLE_NAME, Store, full_disk_is_clear, sha256_file
@@ -248,9 +248,9 @@ def _evaluate(
 
 
 def _portrait(store: Store, record: Record) -> Portrait | None:
-    """The portrait that a record has, unless it is in the form of an earlier version."""
+    """The portrait that a record has, unless it is in the form of an earlier version; ``None`` if it has none."""
     try:
-        return read_portrait(store.folder(record.id) / PORTRAIT_NAME, record)
+        return read_portrait(store.folder(record.id) / PORTRAIT_NAME, portrait_digest(record))
     except DamagedPortraitError:
         return None
 

@@ -46,7 +46,7 @@ from .software import software
 from .text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -121,7 +121,7 @@ def board_of(gathered: Gathered, draws: int = DRAWS, seed: int = 0) -> Board:
         raise UserError(f"of {plural(len(left_out), 'record')} none can be shown; the first: {left_out[0]}")
     kept = one_per_cell(results, gathered.doubles)
     labels = Labels(results, kept)
-    sections = [_Builder(table, draws, seed).section() for table in tables(results, kept, labels)]
+    sections = [_Builder(table, gathered.verified, draws, seed).section() for table in tables(results, kept, labels)]
     cells = [results.cells[n] for n in kept.tolist()]
     stated = np.unique(results.codes["provenance"][kept]).tolist()
     return Board(
@@ -142,7 +142,7 @@ def board_of(gathered: Gathered, draws: int = DRAWS, seed: int = 0) -> Board:
 class _Builder:
     """Builds one section from the records of one protocol."""
 
-    def __init__(self, table: Table, draws: int, seed: int) -> None:
+    def __init__(self, table: Table, verified: Mapping[str, str], draws: int, seed: int) -> None:
         self.table, self.draws, self.seed = table, draws, seed
         self.cards = shown_cards(table.values)
         self.values = judged(table.values, self.cards)
@@ -152,6 +152,9 @@ class _Builder:
         self.tried = self._where(np.ones(len(status), bool))
         self.done = self._where(table.usable)
         self.partial = self._where(status == Status.PARTIAL)
+        self.verified = self.done & self._where(
+            np.array([verified.get(cell.id, "no") == cell.digest for cell in table.cells], bool)
+        )
         self.rival = np.array([not is_reference(f) for f in table.facts])
         self.counted = self._counted()
         self.complete = self.rival & self.done[:, self.counted].all(axis=1)
@@ -248,10 +251,10 @@ class _Builder:
 
     def _row(self, g: int, scores: dict[str, Score]) -> Row:
         kind: Kind = "complete" if self.complete[g] else "incomplete" if self.rival[g] else "reference"
-        k, partial = (int(grid[g, self.counted].sum()) for grid in (self.done, self.partial))
+        k, partial, verified = (int(grid[g, self.counted].sum()) for grid in (self.done, self.partial, self.verified))
         label = self.table.generators[g]
         memory = counted(self.memorised[label].values()) if label in self.memorised else None
-        return Row(label, self.table.facts[g], kind, k, int(self.counted.sum()), partial, scores, memory)
+        return Row(label, self.table.facts[g], kind, k, int(self.counted.sum()), partial, scores, memory, verified)
 
     def _repeats(self) -> dict[tuple[str, str], tuple[Repeat, ...]]:
         """Every record by generator and dataset, in order of the seeds."""

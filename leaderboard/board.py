@@ -144,6 +144,7 @@ class Row:
         partial: how many of the ``k`` hold fewer rows than asked.
         scores: by metric name, aligned with the section's columns.
         memory: what its language model knows by heart, where one stands behind it.
+        verified: how many of the ``k`` were recomputed from their tables, and agreed.
     """
 
     label: str
@@ -154,6 +155,7 @@ class Row:
     partial: int
     scores: dict[str, Score]
     memory: Memory | None = None
+    verified: int = 0
 
 
 @dataclass(frozen=True)

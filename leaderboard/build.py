@@ -63,11 +63,11 @@ def write(board: Board, out: Path) -> Path:
 def files(board: Board) -> Iterator[tuple[str, bytes]]:
     """Path and content of every file."""
     site = Site(board)
+    cells = site.cells()
     yield MARKDOWN_NAME, markdown.render(board).encode()
     yield SUMMARY_NAME, markdown.render_summary(board).encode()
     yield from site.files()
-    for generator, dataset in site.cells():
-        yield site.cell(generator, dataset)
+    yield from cells
 
 
 def _listed(out: Path) -> set[str]:

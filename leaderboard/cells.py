@@ -12,65 +12,117 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic_core import from_json
 
+from ..results.portrait import DamagedPortraitError, Portrait, portrait_path, read_portrait
+from ..results.reading import PORTRAIT_NAME
 from ..results.record import USABLE
+from . import text
 from .naming import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy.typing as npt
+
     from .board import Column, Repeat, Section
+
+    Floats = npt.NDArray[np.float64]
 
 MOST_REPEATS = 5  # whose values stand side by side; of more, the least and the largest
 MAX_TEXT = 200
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A generator on a dataset, under one protocol.
+class Source:
+    """What a board knows of a generator on a dataset under one protocol; all that :func:`cell` needs.
 
     Attributes:
-        section: that it belongs to.
+        slug: of the section in paths.
+        name: of the protocol.
+        protocol: in words.
         repeats: its records, in order of the seeds.
+        columns: metrics of the section.
+        keys: split seed and seed of the columns of ``values``.
+        values: shape ``(columns, keys)``, NaN where there is none.
+    """
+
+    slug: str
+    name: str
+    protocol: str
+    repeats: tuple[Repeat, ...]
+    columns: tuple[Column, ...]
+    keys: tuple[tuple[str, int], ...]
+    values: Floats
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A generator on a dataset, under one protocol, as its page shows it.
+
+    Attributes:
+        source: what the board knows of it.
         split_seeds: whether repeats differ by the seed of the split.
         heads: what the values of ``rows`` are of, beside the mean.
         rows: of every metric with a value the column, the mean over repeats, and the values.
         command: that runs the first repeat again.
         usage: what the language model of that repeat was asked, if there is one.
         provenance: where that repeat was run.
+        seed: of that repeat.
+        portrait: of it, if it has one.
+        damaged: why its portrait cannot be shown, where that is so.
     """
 
-    section: Section
-    repeats: tuple[Repeat, ...]
+    source: Source
     split_seeds: bool
     heads: tuple[str, ...]
     rows: tuple[tuple[Column, float, tuple[float | None, ...]], ...]
     command: str
     usage: dict[str, str]
     provenance: dict[str, str]
+    seed: int
+    portrait: Portrait | None
+    damaged: str
 
 
-def cell(section: Section, generator: str, dataset: str) -> Cell:
-    """The facts of one cell.
+def source(section: Section, slug: str, generator: str, dataset: str) -> Source:
+    """What a section knows of a cell.
 
     Args:
         section: of the board.
+        slug: its name in paths.
         generator: label.
         dataset: label; the two have a record in the section.
     """
-    repeats = section.repeats[generator, dataset]
-    content = _content(shown(repeats))
     own = [n for n, key in enumerate(section.keys) if key[0] == dataset]
-    few = len(own) <= MOST_REPEATS
-    seeds = [f"seed {section.keys[n][2]}" + f", split {section.keys[n][1]}" * bool(section.keys[n][1]) for n in own]
+    row = section.generators.index(generator)
+    return Source(
+        slug=slug,
+        name=section.name,
+        protocol=text.protocol(section),
+        repeats=section.repeats[generator, dataset],
+        columns=section.columns,
+        keys=tuple(section.keys[n][1:] for n in own),
+        values=np.array([section.values[c.card.name][row, own] for c in section.columns]).reshape(-1, len(own)),
+    )
+
+
+def cell(source: Source) -> Cell:
+    """The facts of one cell; reads the record and the portrait of one of its repeats."""
+    first = shown(source.repeats)
+    content = _content(first)
+    portrait, damaged = _portrait(first, content)
+    few = len(source.keys) <= MOST_REPEATS
+    seeds = tuple(f"seed {seed}" + f", split {split}" * bool(split) for split, seed in source.keys)
     return Cell(
-        section=section,
-        repeats=repeats,
-        split_seeds=len({r.split_seed for r in repeats}) > 1,
-        heads=tuple(seeds) if few else ("least", "largest"),
-        rows=tuple(_rows(section, section.generators.index(generator), own, few=few)),
+        source=source,
+        split_seeds=len({r.split_seed for r in source.repeats}) > 1,
+        heads=seeds if few else ("least", "largest"),
+        rows=tuple(_rows(source, few=few)),
         command=command(content),
         usage=_usage(content),
         provenance=_provenance(content),
+        seed=first.seed,
+        portrait=portrait,
+        damaged=damaged,
     )
 
 
@@ -106,15 +158,13 @@ def _overrides(prefix: str, settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{prefix}.{key}={json.dumps(value, ensure_ascii=False)}"
 
 
-def _rows(
-    section: Section, row: int, own: Sequence[int], *, few: bool
-) -> Iterator[tuple[Column, float, tuple[float | None, ...]]]:
-    for column in section.columns:
-        values = section.values[column.card.name][row, own]
+def _rows(source: Source, *, few: bool) -> Iterator[tuple[Column, float, tuple[float | None, ...]]]:
+    for column, values in zip(source.columns, source.values, strict=True):
         known = values[~np.isnan(values)]
         if known.size:
             ends = (float(known.min()), float(known.max()))
-            yield column, float(known.mean()), tuple(None if np.isnan(v) else float(v) for v in values) if few else ends
+            each = tuple(None if np.isnan(v) else float(v) for v in values) if few else ends
+            yield column, float(known.mean()), each
 
 
 def _usage(content: Mapping[str, Any]) -> dict[str, str]:
@@ -134,6 +184,17 @@ def _provenance(content: Mapping[str, Any]) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), MAX_TEXT)
+
+
+def _portrait(repeat: Repeat, content: Mapping[str, Any]) -> tuple[Portrait | None, str]:
+    """What a repeat looks like, or why that cannot be shown."""
+    digests = [attached["sha256"] for attached in content.get("attachments", ()) if attached["path"] == PORTRAIT_NAME]
+    if not digests or not isinstance(repeat.source, Path):
+        return None, ""
+    try:
+        return read_portrait(portrait_path(repeat.source), digests[0]), ""
+    except DamagedPortraitError as error:
+        return None, plain(str(error), MAX_TEXT)
 
 
 def _content(repeat: Repeat) -> Mapping[str, Any]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..results.reading import CardFiles, DamagedRecordError, card_files, read_decoded, record_files
+from ..results.verified import read_verified
 from .frame import MAX_MESSAGE, MEMORISATION, Collector, merge, unfit
 from .naming import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ..results.record import Record
@@ -30,11 +31,13 @@ class Gathered:
         results: the records.
         left_out: why each of the others cannot be shown.
         doubles: positions of records of a cell that has one before in the same folder.
+        verified: of records that were recomputed, the digest that they had then by id.
     """
 
     results: Results
     left_out: tuple[str, ...]
     doubles: frozenset[int] = frozenset()
+    verified: Mapping[str, str] = field(default_factory=dict)
 
 
 def from_records(records: Iterable[Record]) -> Gathered:
@@ -56,7 +59,9 @@ def from_folders(folders: Iterable[Path], report: Callable[[DamagedRecordError],
         report: called with the reason for each file that is left out.
     """
     blocks, count = [], 0
+    verified: dict[str, str] = {}
     for folder in folders:
+        verified |= read_verified(folder, report)
         files, cards = list(record_files(folder)), card_files(folder).folder
         blocks += [(files[at : at + BLOCK], cards) for at in range(0, len(files), BLOCK)]
         count += len(files)
@@ -74,7 +79,7 @@ def from_folders(folders: Iterable[Path], report: Callable[[DamagedRecordError],
                 doubles.add(n)
                 report(DamagedRecordError(f"{cell.origin} is of the same cell as {earlier}: remove one of the two"))
     results = merge([part.results for part in parts])
-    return Gathered(results, tuple(reason for part in parts for reason in part.left_out), frozenset(doubles))
+    return Gathered(results, tuple(reason for part in parts for reason in part.left_out), frozenset(doubles), verified)
 
 
 def _read(

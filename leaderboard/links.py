@@ -37,7 +37,12 @@ class Links:
 
     def protocol(self, section: Section) -> str:
         """The page of all metrics, ranks and failures of a section."""
-        return f"protocols/{self.slug(section)}.html"
+        return self.protocol_of(self.slug(section))
+
+    @staticmethod
+    def protocol_of(slug: str) -> str:
+        """The same, by the section's slug."""
+        return f"protocols/{slug}.html"
 
     def dataset(self, label: str) -> str:
         """The page of a dataset."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import charts, links, text
+from . import charts, links, portraits, text
 from .contamination import counted
 from .naming import may_see, printable, tier_order
 
@@ -44,11 +44,13 @@ class Place:
         here: path of the page from the site's root.
         links: paths of the other pages.
         assets: paths of styles and scripts by name.
+        records: how many the site is built from.
     """
 
     here: str
     links: Links
     assets: Mapping[str, str]
+    records: int
 
     @property
     def root(self) -> str:
@@ -88,6 +90,7 @@ def _environment() -> Environment:
         "text": text,
         "paths": links,
         "charts": charts,
+        "portraits": portraits,
         "kinds": KINDS,
         "families": families,
         "may_see": may_see,

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from . import data, downloads, links, measurements
-from .cells import cell
+from .cells import Source, cell, source
 from .page import Place, extent, render, style
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..results.record import MetricCard
     from .board import Board, Column, Section
 
 STATIC = files("synthward.leaderboard") / "static"
+BATCH = 10  # pages of cells that a process makes at a time
+LEAST_BATCHES = 4  # from which on other processes pay
 # In the order in which the browser is to run them.
 SITE_SCRIPTS = ("vendor/sortable.js", "vendor/sortable.a11y.js", "common.js", "board.js")
 
@@ -69,15 +72,28 @@ class Site:
                 extents=self._extents,
             )
 
-    def cells(self) -> list[tuple[str, str]]:
+    def cells(self) -> Iterator[tuple[str, bytes]]:
+        """The pages of single cells. Where there are many, other processes have begun with them when this returns."""
+        batches = [self._batch(pairs) for pairs in _batches(self._pairs())]
+        if len(batches) < LEAST_BATCHES:
+            return (page for batch in batches for page in _cell_pages(*batch))
+        from joblib import Parallel, cpu_count, delayed
+
+        workers = Parallel(n_jobs=cpu_count(), return_as="generator", batch_size=1, pre_dispatch="all")
+        made: Iterator[list[tuple[str, bytes]]] = workers(delayed(_cell_pages)(*batch) for batch in batches)
+        return (page for pages in made for page in pages)
+
+    def _pairs(self) -> list[tuple[str, str]]:
         """Labels of every generator and dataset that have a page together."""
         return list(dict.fromkeys(pair for section in self.board.sections for pair in section.repeats))
 
-    def cell(self, generator: str, dataset: str) -> tuple[str, bytes]:
-        """The page of a generator on a dataset."""
-        found = [cell(s, generator, dataset) for s in self.board.sections if (generator, dataset) in s.repeats]
-        path = self.links.cell(generator, dataset)
-        return self._page(path, "cell.html.j2", generator=generator, dataset=dataset, cells=found)
+    def _batch(self, pairs: Sequence[tuple[str, str]]) -> tuple[Place, list[tuple[str, str, list[Source]]]]:
+        """What is needed for the pages of some pairs, and no more: it is sent to another process."""
+        found = [
+            (g, d, [source(s, self.links.slug(s), g, d) for s in self.board.sections if (g, d) in s.repeats])
+            for g, d in pairs
+        ]
+        return self._place(""), found
 
     def _section(self, section: Section) -> Iterator[tuple[str, bytes]]:
         yield self._page(
@@ -92,8 +108,10 @@ class Site:
         yield from downloads.tables(self.board, section, self.links)
 
     def _page(self, path: str, template: str, **context: Any) -> tuple[str, bytes]:
-        place = Place(path, self.links, self._assets)
-        return path, render(template, board=self.board, site=place, **context).encode()
+        return path, render(template, board=self.board, site=self._place(path), **context).encode()
+
+    def _place(self, path: str) -> Place:
+        return Place(path, self.links, self._assets, self.board.records)
 
     def _found(self, what: str) -> dict[str, list[tuple[Section, Any]]]:
         """By label every section that a dataset or a generator stands in, with its facts there."""
@@ -109,6 +127,20 @@ class Site:
         for label, found in self._found("rows").items():
             named.setdefault(found[0][1].facts.name, []).append(label)
         return named
+
+
+def _batches(pairs: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
+    return (pairs[at : at + BATCH] for at in range(0, len(pairs), BATCH))
+
+
+def _cell_pages(place: Place, pairs: Sequence[tuple[str, str, list[Source]]]) -> list[tuple[str, bytes]]:
+    """Paths and pages of generators on datasets, each with what every section knows of the two."""
+    pages = []
+    for generator, dataset, found in pairs:
+        here = replace(place, here=place.links.cell(generator, dataset))
+        page = render("cell.html.j2", site=here, generator=generator, dataset=dataset, cells=list(map(cell, found)))
+        pages.append((here.here, page.encode()))
+    return pages
 
 
 def _assets() -> dict[str, tuple[str, bytes]]:

@@ -14,9 +14,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from .errors import UserError
-from .published import place
-from .reading import PORTRAIT_NAME
+from .errors import UserError, first_fault
+from .reading import PORTRAIT_NAME, RECORD_NAME
 from .record import Frozen, Measurement, MetricCard, Record
 
 PORTRAIT_VERSION: Final = 1
@@ -229,48 +228,39 @@ def divided(
     return tuple(kept), tuple(parts)
 
 
-def portrait_path(folder: Path, record: Record) -> Path:
-    """Where the portrait of a record stands.
-
-    Args:
-        folder: a store, a folder of published records, or one of its folders of one dataset.
-        record: read from there.
-    """
-    published = place(record).with_suffix(f".{PORTRAIT_NAME}")
-    places = (folder / "cells" / record.id / PORTRAIT_NAME, folder / published, folder / published.name)
-    return next((path for path in places if path.is_file()), places[0])
+def portrait_path(file: Path) -> Path:
+    """Where the portrait of a record stands, by the record's own file in a store or where it is published."""
+    return file.with_name(PORTRAIT_NAME) if file.name == RECORD_NAME else file.with_suffix(f".{PORTRAIT_NAME}")
 
 
-def read_portrait(path: Path, record: Record) -> Portrait | None:
-    """Read and verify the portrait of a record.
+def portrait_digest(record: Record) -> str:
+    """SHA-256 of the portrait that a record was stored with; empty if it has none."""
+    return next((attached.sha256 for attached in record.attachments if attached.path == PORTRAIT_NAME), "")
+
+
+def read_portrait(path: Path, sha256: str) -> Portrait:
+    """Read and verify a portrait.
 
     Args:
         path: its file, see :func:`portrait_path`.
-        record: the record that it is attached to.
-
-    Returns:
-        ``None`` if the record has none.
+        sha256: what its record says of it.
 
     Raises:
         DamagedPortraitError: the file is missing, is not the one that was recorded, or is no portrait.
     """
-    attached = next((a for a in record.attachments if a.path == PORTRAIT_NAME), None)
-    if attached is None:
-        return None
     try:
         if path.stat().st_size > LARGEST:
             raise DamagedPortraitError(f"{path} is no portrait: it is larger than {LARGEST:,} bytes")
         data = path.read_bytes().replace(b"\r\n", b"\n")  # git may have checked it out with the line ends of Windows
     except OSError as error:
         raise DamagedPortraitError(f"{path} cannot be read ({error.strerror}): copy it beside its record") from None
-    if hashlib.sha256(data).hexdigest() != attached.sha256:
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise DamagedPortraitError(f"{path} is not the portrait that its record was stored with")
     try:
         return Portrait.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"]) or "the whole"
-        raise DamagedPortraitError(f"{path} is no portrait: {place}: {first['msg']}") from None
+        fault = first_fault(error)
+        raise DamagedPortraitError(f"{path} is no portrait: {fault.place or 'the whole'}: {fault.text}") from None
 
 
 def _ascending(edges: tuple[float, ...]) -> None:

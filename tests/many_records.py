@@ -69,7 +69,7 @@ def _records(
         "rows": dataset["n_train"],
     }
     whole = {
-        **template,
+        **{key: value for key, value in template.items() if key != "attachments"},
         "id": "@@id@@",
         "identity": identity,
         "dataset": dataset,

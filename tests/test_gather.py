@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from synthward.leaderboard.board import FamilyScores, Section
 from synthward.results.errors import UserError
 from synthward.results.reading import read_records
 from synthward.results.record import Record, Status, cell_id, seal
+from synthward.results.verified import Mark, write_marks
 
 DRAWS = 50
 
@@ -194,3 +196,30 @@ def test_means_by_weights_are_the_means_over_the_drawn_datasets():
     np.testing.assert_allclose(draws.means(values), draws.by_dataset(values).mean(axis=2), atol=1e-12)
     np.testing.assert_array_equal(draws.means(values), bootstrap.Draws(dataset, 300, 1).means(values))
     np.testing.assert_allclose(draws.means(np.ones((1, 7))), 1)
+
+
+def test_of_two_records_of_a_cell_in_one_folder_the_first_stands_and_the_other_is_named(folder, tmp_path):
+    first = sorted((folder / "dataset_000").glob("copy-0-*.json"))[0]
+    for name in folder.glob("cards-*.json"):
+        (tmp_path / name.name).write_bytes(name.read_bytes())
+    (tmp_path / "a.json").write_bytes(first.read_bytes())
+    (tmp_path / "b.json").write_bytes(first.read_bytes())
+    told = []
+    assert summarise_folders([tmp_path], told.append, draws=DRAWS).records == 1
+    assert [str(e) for e in told] == [
+        f"{tmp_path / 'b.json'} is of the same cell as {tmp_path / 'a.json'}: remove one of the two"
+    ]
+    # In another folder it stands for the first, as a run of one's own does.
+    assert summarise_folders([folder, tmp_path], told.append, draws=DRAWS).records == 110
+    assert len(told) == 2
+
+
+def test_a_row_counts_the_tables_that_were_recomputed_as_they_are_now(folder, tmp_path):
+    records = [r for r in read_records(folder, pytest.fail) if r.generator.name == "copy"]
+    marks = {r.id: Mark(record=r.digest, metrics="0" * 64) for r in records[:4]}
+    marks[records[0].id] = Mark(record="1" * 64, metrics="0" * 64)
+    shutil.copytree(folder, tmp_path / "marked")
+    write_marks(tmp_path / "marked", marks)
+    board = summarise_folders([tmp_path / "marked"], pytest.fail, draws=DRAWS)
+    assert {row.label: row.verified for row in only(board).rows if row.verified} == {"copy": 3}
+    assert not any(row.verified for row in only(summarise_folders([folder], pytest.fail, draws=DRAWS)).rows)

@@ -13,7 +13,7 @@ from synthward.metrics.portrait import portray
 from synthward.results.portrait import Associations, Breakdown, Distances, Drawn, Marginal, Portrait, Side
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}\u202e"
-PAGE = """{% from "portrait.html.j2" import portrait with context %}
+PAGE = """{% from "portrait.html.j2" import portrait %}
 <!doctype html>
 <html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{{ style_hash }}'">
@@ -29,7 +29,7 @@ def document():
     """Renders a portrait in the house's style, as a page of the board does."""
     patch = pytest.MonkeyPatch()
     patch.setattr(page, "PackageLoader", lambda name: ChoiceLoader([DictLoader({"cell": PAGE}), PackageLoader(name)]))
-    yield lambda portrait: page.document("cell", drawn=portrait, portraits=portraits)
+    yield lambda portrait: page.document("cell", drawn=portrait)
     patch.undo()
 
 

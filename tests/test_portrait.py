@@ -22,11 +22,12 @@ from synthward.results.portrait import (
     DamagedPortraitError,
     Portrait,
     divided,
+    portrait_digest,
     portrait_path,
     read_portrait,
 )
 from synthward.results.published import place, publish
-from synthward.results.reading import PORTRAIT_NAME, read_records
+from synthward.results.reading import PORTRAIT_NAME, RECORD_NAME, read_files, read_records
 from synthward.results.record import Attachment, Measurement, Status, cell_id
 from synthward.results.store import Store, sha256_file
 
@@ -247,6 +248,10 @@ def stored(tmp_path, portrait, **changes):
     return store, store.put(made.model_copy(update={"attachments": (attached,)}), folder)
 
 
+def beside(store, made):
+    return portrait_path(store.folder(made.id) / RECORD_NAME)
+
+
 def test_a_portrait_is_found_in_a_store_and_where_it_is_published(tmp_path):
     portrait = of_ward()
     store, made = stored(tmp_path, portrait)
@@ -254,12 +259,12 @@ def test_a_portrait_is_found_in_a_store_and_where_it_is_published(tmp_path):
     assert publish(store, list(store.records()), published) == 0
     assert (published / place(made).with_suffix(".portrait.json")).is_file()
     for folder in (store.root, published, published / "d"):
-        (found,) = read_records(folder, pytest.fail)
-        assert read_portrait(portrait_path(folder, found), found) == portrait
-    path = portrait_path(published, found)
+        ((file, found),) = read_files(folder, pytest.fail)
+        assert read_portrait(portrait_path(file), portrait_digest(found)) == portrait
+    path = portrait_path(file)
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert read_portrait(path, found) == portrait
-    assert read_portrait(path, found.model_copy(update={"attachments": ()})) is None
+    assert read_portrait(path, portrait_digest(found)) == portrait
+    assert portrait_digest(found.model_copy(update={"attachments": ()})) == ""
 
 
 def test_nothing_of_single_columns_is_published_of_a_private_table(tmp_path):
@@ -312,26 +317,26 @@ def with_column(**changes):
         (changed(columns=[COLUMN] * 600), "columns: Tuple should have at most 512 items"),
         (with_column(name="x" * 301), "columns.0.name: String should have at most 300 characters"),
         (with_column(kind="picture"), "columns.0.kind: Input should be"),
-        (with_column(edges=[2.0, 1.0]), "columns.0: Value error, its edges do not ascend"),
-        (with_column(edges=[1.0, 2.0]), "columns.0: Value error, the shares are not those of its bins"),
-        (with_column(categories=["a"]), "columns.0: Value error, the shares are not those of its bins"),
-        (with_column(real={"shares": [0.5]}), "columns.0.real: Value error, the shares do not sum to 1"),
+        (with_column(edges=[2.0, 1.0]), "columns.0: its edges do not ascend"),
+        (with_column(edges=[1.0, 2.0]), "columns.0: the shares are not those of its bins"),
+        (with_column(categories=["a"]), "columns.0: the shares are not those of its bins"),
+        (with_column(real={"shares": [0.5]}), "columns.0.real: the shares do not sum to 1"),
         (with_column(real={"shares": [-1, 2]}), "columns.0.real.shares.0: Input should be greater than"),
         (with_column(real={"shares": [0] * 65}), "columns.0.real.shares: Tuple should have at most 64 items"),
         (with_column(real={"shares": "NaN"}).replace('"NaN"', "[NaN]"), "columns.0.real.shares.0: Input should be"),
         (changed(associations={"names": ["a", "b"], "real": [[], [2]], "synthetic": [[], [0]]}), "associations.real"),
         (changed(associations={"names": ["a", "b"], "real": [[0], []], "synthetic": [[], [0]]}), "not those of its"),
         (changed(associations={"names": ["a"] * 65, "real": [], "synthetic": []}), "at most 64 items"),
-        (changed(distances=PLAIN["distances"] | {"train": [1]}), "distances: Value error, the shares are not"),
+        (changed(distances=PLAIN["distances"] | {"train": [1]}), "distances: the shares are not"),
         (changed(distances=PLAIN["distances"] | {"rows": 0}), "distances.rows: Input should be greater"),
         (" " * (4 * 2**20 + 1), "it is larger than 4,194,304 bytes"),
     ],
 )
 def test_what_is_no_portrait_is_one_clear_line(tmp_path, text, said):
     store, made = stored(tmp_path, text)
-    path = portrait_path(store.root, made)
+    path = beside(store, made)
     with pytest.raises(DamagedPortraitError) as refused:
-        read_portrait(path, made)
+        read_portrait(path, portrait_digest(made))
     assert str(refused.value).startswith(f"{path} is no portrait: ")
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -339,13 +344,13 @@ def test_what_is_no_portrait_is_one_clear_line(tmp_path, text, said):
 
 def test_a_portrait_that_is_another_or_gone_is_refused(tmp_path):
     store, made = stored(tmp_path, of_ward())
-    path = portrait_path(store.root, made)
+    path = beside(store, made)
     path.write_text(path.read_text().replace("0", "1", 1))
     with pytest.raises(DamagedPortraitError, match="is not the portrait that its record was stored with"):
-        read_portrait(path, made)
+        read_portrait(path, portrait_digest(made))
     path.unlink()
     with pytest.raises(DamagedPortraitError, match=r"cannot be read .*: copy it beside its record"):
-        read_portrait(portrait_path(store.root, made), made)
+        read_portrait(beside(store, made), portrait_digest(made))
 
 
 def test_breakdowns_leave_the_measurements_but_for_what_is_said_of_a_language_model():
@@ -379,7 +384,7 @@ def cell_of(card, name="Fine", **params):
 
 
 def portrait_of(store, made):
-    return read_portrait(portrait_path(store.root, made), made)
+    return read_portrait(beside(store, made), portrait_digest(made))
 
 
 def times(store, made):
