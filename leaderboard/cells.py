@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,26 +84,32 @@ class Cell:
     damaged: str
 
 
-def source(section: Section, slug: str, generator: str, dataset: str) -> Source:
-    """What a section knows of a cell.
+def sources(section: Section, slug: str) -> dict[tuple[str, str], Source]:
+    """What a section knows of its cells, by the labels of their generator and dataset.
 
     Args:
         section: of the board.
         slug: its name in paths.
-        generator: label.
-        dataset: label; the two have a record in the section.
     """
-    own = [n for n, key in enumerate(section.keys) if key[0] == dataset]
-    row = section.generators.index(generator)
-    return Source(
-        slug=slug,
-        name=section.name,
-        protocol=text.protocol(section),
-        repeats=section.repeats[generator, dataset],
-        columns=section.columns,
-        keys=tuple(section.keys[n][1:] for n in own),
-        values=np.array([section.values[c.card.name][row, own] for c in section.columns]).reshape(-1, len(own)),
-    )
+    protocol = text.protocol(section)
+    rows = {label: n for n, label in enumerate(section.generators)}
+    columns: dict[str, list[int]] = defaultdict(list)
+    for n, (dataset, *_) in enumerate(section.keys):
+        columns[dataset].append(n)
+    values = np.array([section.values[c.card.name] for c in section.columns])
+    values = values.reshape(-1, len(section.generators), len(section.keys))
+    return {
+        (generator, dataset): Source(
+            slug=slug,
+            name=section.name,
+            protocol=protocol,
+            repeats=repeats,
+            columns=section.columns,
+            keys=tuple(section.keys[n][1:] for n in columns[dataset]),
+            values=values[:, rows[generator], columns[dataset]],
+        )
+        for (generator, dataset), repeats in section.repeats.items()
+    }
 
 
 def cell(source: Source) -> Cell:

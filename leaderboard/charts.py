@@ -48,6 +48,8 @@ COLOURS = {
 THRESHOLDS = (0.0, 0.25, 0.5, 0.75, 0.9)
 WIDTH, HEIGHT = 460, 340  # of a plot of points, and of a letter on it, in pixels
 LETTER, LINE_HEIGHT = 6.5, 14
+MOST_LABELS = 25  # points, of more only those on the front are named
+MOST_NUMBERS = 1000  # cells of a heat map, of more none has its number
 LABEL = 34  # characters of a generator's label
 # What Vega says of every part of a plot, which has one name as a whole and its numbers in a table, and how it names
 # the parts and their letters, which are the page's.
@@ -120,7 +122,8 @@ def trade_off(section: Section, x: FamilyScores, y: FamilyScores) -> Markup:
     logarithmic = x.column.card.family == "cost"
     across_axis = {"field": "x", "type": "quantitative", "title": _title(x), **_axis("x", points, logarithmic)}
     up_axis = {"field": "y", "type": "quantitative", "title": _title(y), **_axis("y", points)}
-    _place_labels(points, across_axis["scale"]["domain"], up_axis["scale"]["domain"], logarithmic)
+    named = points if len(points) <= MOST_LABELS else front
+    _place_labels(named, points, across_axis["scale"]["domain"], up_axis["scale"]["domain"], logarithmic)
     tiers = list(dict.fromkeys(may_see(row.facts) for row in section.rows))
     opacity = {"condition": {"test": "datum.kind == 'complete'", "value": 1}, "value": 0.5}
     layers = [
@@ -147,6 +150,7 @@ def trade_off(section: Section, x: FamilyScores, y: FamilyScores) -> Markup:
             },
         },
         {
+            "data": {"values": named},
             "mark": {"type": "text", "align": "left"},
             "encoding": {
                 "x": {**across_axis, "field": "label_x"},
@@ -246,6 +250,8 @@ def heat_map(section: Section, family: FamilyScores) -> Markup:
         {"mark": {"type": "text", "fontSize": 11}, "encoding": {**position, "text": {"field": "text"}}},
     ]
     size = {"width": {"step": 46}, "height": {"step": 24}}
+    if len(values) > MOST_NUMBERS:
+        layers, size = layers[:1], {"width": {"step": 14}, "height": {"step": 14}}
     said = f"{_title(family)} by generator and dataset; the numbers stand in the tables by dataset"
     return drawn({"data": {"values": values}, **size, "layer": layers}, said)
 
@@ -365,23 +371,31 @@ def _axis(name: str, points: Sequence[Mapping[str, Any]], logarithmic: bool = Fa
 
 
 def _place_labels(
-    points: Sequence[dict[str, Any]], across: Sequence[float], up: Sequence[float], logarithmic: bool
+    named: Sequence[dict[str, Any]],
+    points: Sequence[dict[str, Any]],
+    across: Sequence[float],
+    up: Sequence[float],
+    logarithmic: bool,
 ) -> None:
-    """Give every point a place for its label, as near as there is room: ``label_x`` and ``label_y`` of its left end.
+    """Give points a place for their label, as near as there is room: ``label_x`` and ``label_y`` of its left end.
 
     Args:
-        points: with ``x``, ``y`` and ``label``.
+        named: points that have a label, with ``x``, ``y`` and ``label``.
+        points: all points, which no label is to cover.
         across: domain of the axis from left to right.
         up: domain of the axis upwards.
         logarithmic: whether the first is a scale of powers of ten.
     """
     forth, back = (math.log10, lambda value: 10.0**value) if logarithmic else (float, float)
     left, right = (forth(end) for end in across)
-    at = [
-        (WIDTH * (forth(p["x"]) - left) / (right - left), HEIGHT * (p["y"] - up[0]) / (up[1] - up[0])) for p in points
-    ]
-    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in at]
-    for point, (x, y) in zip(points, at, strict=True):
+
+    def place(point: dict[str, Any]) -> tuple[float, float]:
+        x, y = (forth(point["x"]) - left) / (right - left), (point["y"] - up[0]) / (up[1] - up[0])
+        return WIDTH * x, HEIGHT * y
+
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in map(place, points)]
+    for point in named:
+        x, y = place(point)
         length = LETTER * len(point["label"])
         places = [
             (x + dx, y + dy)

@@ -31,8 +31,8 @@ def parquet(board: Board) -> bytes:
     table = pa.concat_tables([_table(section) for section in board.sections]).unify_dictionaries()
     named = [name for name in table.column_names if name != "value"]
     sink = pa.BufferOutputStream()
-    # Digits hardly shrink, however hard one tries.
-    pq.write_table(table, sink, compression="zstd", compression_level=1, use_dictionary=named)
+    # Digits hardly shrink, however hard one tries, and codes of a few bits are small as they are.
+    pq.write_table(table, sink, compression="lz4", use_dictionary=named)
     return bytes(sink.getvalue())
 
 

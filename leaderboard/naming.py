@@ -41,7 +41,7 @@ class LanguageModel:
 
 def printable(text: str) -> str:
     """Text with a space for every control and direction-changing character."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def plain(text: str, limit: int = 0) -> str:

@@ -97,6 +97,7 @@ def _environment() -> Environment:
         "tier_order": tier_order,
         "counted": counted,
         "bar": bar,
+        "cell": cell,
         "MOST_PAIRS": MOST_PAIRS,
     }
     environment.filters["breakable"] = breakable
@@ -137,6 +138,12 @@ def bar(score: Score, within: tuple[float, float] | None) -> tuple[int, int, int
     low = place(score.mean if score.low is None else score.low)
     high = place(score.mean if score.high is None else score.high)
     return low, high - low, place(score.mean)
+
+
+def cell(value: float | None, starts: bool = False) -> Markup:
+    """A cell of a table with one number: pages have hundreds of thousands, which a template would take minutes for."""
+    kind = "num starts" if starts else "num"
+    return Markup(f'<td class="{kind}" data-sort="{text.exact(value)}">{text.number(value)}</td>')
 
 
 def breakable(name: str) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from . import data, downloads, links, measurements
-from .cells import Source, cell, source
+from .cells import Source, cell, sources
 from .page import Place, extent, render, style
 
 if TYPE_CHECKING:
@@ -74,7 +75,12 @@ class Site:
 
     def cells(self) -> Iterator[tuple[str, bytes]]:
         """The pages of single cells. Where there are many, other processes have begun with them when this returns."""
-        batches = [self._batch(pairs) for pairs in _batches(self._pairs())]
+        found: dict[tuple[str, str], list[Source]] = defaultdict(list)
+        for section in self.board.sections:
+            for pair, known in sources(section, self.links.slug(section)).items():
+                found[pair].append(known)
+        pairs, place = list(found.items()), self._place("")
+        batches = [(place, pairs[at : at + BATCH]) for at in range(0, len(pairs), BATCH)]
         if len(batches) < LEAST_BATCHES:
             return (page for batch in batches for page in _cell_pages(*batch))
         from joblib import Parallel, cpu_count, delayed
@@ -82,18 +88,6 @@ class Site:
         workers = Parallel(n_jobs=cpu_count(), return_as="generator", batch_size=1, pre_dispatch="all")
         made: Iterator[list[tuple[str, bytes]]] = workers(delayed(_cell_pages)(*batch) for batch in batches)
         return (page for pages in made for page in pages)
-
-    def _pairs(self) -> list[tuple[str, str]]:
-        """Labels of every generator and dataset that have a page together."""
-        return list(dict.fromkeys(pair for section in self.board.sections for pair in section.repeats))
-
-    def _batch(self, pairs: Sequence[tuple[str, str]]) -> tuple[Place, list[tuple[str, str, list[Source]]]]:
-        """What is needed for the pages of some pairs, and no more: it is sent to another process."""
-        found = [
-            (g, d, [source(s, self.links.slug(s), g, d) for s in self.board.sections if (g, d) in s.repeats])
-            for g, d in pairs
-        ]
-        return self._place(""), found
 
     def _section(self, section: Section) -> Iterator[tuple[str, bytes]]:
         yield self._page(
@@ -129,14 +123,10 @@ class Site:
         return named
 
 
-def _batches(pairs: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
-    return (pairs[at : at + BATCH] for at in range(0, len(pairs), BATCH))
-
-
-def _cell_pages(place: Place, pairs: Sequence[tuple[str, str, list[Source]]]) -> list[tuple[str, bytes]]:
+def _cell_pages(place: Place, pairs: Sequence[tuple[tuple[str, str], list[Source]]]) -> list[tuple[str, bytes]]:
     """Paths and pages of generators on datasets, each with what every section knows of the two."""
     pages = []
-    for generator, dataset, found in pairs:
+    for (generator, dataset), found in pairs:
         here = replace(place, here=place.links.cell(generator, dataset))
         page = render("cell.html.j2", site=here, generator=generator, dataset=dataset, cells=list(map(cell, found)))
         pages.append((here.here, page.encode()))
