@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 from board_records import card, record
@@ -118,12 +119,27 @@ def test_control_characters_are_drawn_as_spaces():
 
 def test_labels_of_near_points_do_not_cover_each_other():
     points = [{"label": f"generator_{n}", "x": 0.5 + 0.001 * n, "y": 0.5} for n in range(6)]
-    charts._place_labels(points, (0.0, 1.0), (0.0, 1.0), logarithmic=False)
+    charts._place_labels(points, points, (0.0, 1.0), (0.0, 1.0), logarithmic=False)
     boxes = [
         (x, y - 7, x + charts.LETTER * 11, y + 7)
         for x, y in ((charts.WIDTH * p["label_x"], charts.HEIGHT * p["label_y"]) for p in points)
     ]
     assert not any(charts._overlap(a, b) for n, a in enumerate(boxes) for b in boxes[:n])
+
+
+def test_of_many_generators_those_on_the_front_are_named_and_of_many_cells_no_number_is_drawn():
+    many = records({f"g{n:02}": (0.95 - 0.02 * n, 0.02 * n) for n in range(30)}, "abc")
+    found, families = section(many)
+    named = texts(charts.trade_off(found, families["privacy"], families["fidelity"]))
+    assert [row.label for row in found.rows if row.label in named] == ["g00"]
+    assert "0.9" not in " ".join(texts(charts.heat_map(*wide(found, families["fidelity"]))))
+
+
+def wide(found, family):
+    """The same with more datasets than a heat map has numbers for."""
+    by_dataset = {g: {f"d{n}": 0.91 for n in range(40)} for g in family.by_dataset}
+    tables = tuple(replace(found.datasets[0], label=f"d{n}") for n in range(40))
+    return replace(found, datasets=tables), replace(family, by_dataset=by_dataset)
 
 
 def test_no_placeholder_of_a_colour_is_left():
