@@ -31,8 +31,8 @@ def parquet(board: Board) -> bytes:
     table = pa.concat_tables([_table(section) for section in board.sections]).unify_dictionaries()
     named = [name for name in table.column_names if name != "value"]
     sink = pa.BufferOutputStream()
-    # Digits hardly shrink, however hard one tries, and codes of a few bits are small as they are.
-    pq.write_table(table, sink, compression="lz4", use_dictionary=named)
+    # To look for the least and the largest of each column takes most of the time, and helps nobody to read it.
+    pq.write_table(table, sink, compression="zstd", compression_level=1, use_dictionary=named, write_statistics=False)
     return bytes(sink.getvalue())
 
 
@@ -72,4 +72,6 @@ def _coded(said: Sequence[object], rows: Ints, without: Bools | None = None) -> 
     """
     names: dict[str, int] = {}
     codes = np.array([names.setdefault(str(text), len(names)) for text in said], np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(codes[rows], mask=without), pa.array(list(names), pa.string()))
+    small = codes.astype(np.min_scalar_type(-len(names) - 1))  # signed, as Arrow's codes are
+    mask = without if without is not None and without.any() else None
+    return pa.DictionaryArray.from_arrays(pa.array(small[rows], mask=mask), pa.array(list(names), pa.string()))

@@ -97,7 +97,9 @@ def _environment() -> Environment:
         "tier_order": tier_order,
         "counted": counted,
         "bar": bar,
-        "cell": cell,
+        "numbers": numbers,
+        "means_of": means_of,
+        "metric": metric,
         "MOST_PAIRS": MOST_PAIRS,
     }
     environment.filters["breakable"] = breakable
@@ -140,10 +142,25 @@ def bar(score: Score, within: tuple[float, float] | None) -> tuple[int, int, int
     return low, high - low, place(score.mean)
 
 
-def cell(value: float | None, starts: bool = False) -> Markup:
-    """A cell of a table with one number: pages have hundreds of thousands, which a template would take minutes for."""
+def numbers(*values: float | None, starts: bool = False) -> Markup:
+    """Cells of a table with a number each: pages have hundreds of thousands, each too long for a template to make."""
     kind = "num starts" if starts else "num"
-    return Markup(f'<td class="{kind}" data-sort="{text.exact(value)}">{text.number(value)}</td>')
+    return Markup("".join(f'<td class="{kind}" data-sort="{text.exact(v)}">{text.number(v)}</td>' for v in values))
+
+
+def means_of(means: Mapping[str, float], columns: Iterable[Column]) -> list[float | None]:
+    """The means of a row in the order of a table's columns."""
+    return [means.get(column.card.name) for column in columns]
+
+
+@cache
+def metric(root: str, name: str, variant: str, arrow: str) -> Markup:
+    """The name of a metric at the head of a row, which leads to its definition."""
+    link = Markup('<a href="{}{}#{}">{}</a>').format(
+        root, links.METRICS, links.slug(name), _printable(name.replace("_", " "))
+    )
+    said = Markup(' <span class="dim small">{}</span>').format(_printable(variant)) if variant else ""
+    return Markup('<th scope="row">{} {}{}</th>').format(link, arrow, said)
 
 
 def breakable(name: str) -> Markup:
