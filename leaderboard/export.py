@@ -7,6 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
 
 from ..results.errors import UserError
 from . import markdown, text
@@ -43,6 +45,10 @@ LATEX = {
     "…": r"\dots{}",
     "’": "'",
 }
+COLUMNS = (
+    *("protocol", "generator", "may_see", "kind", "cells", "of_cells", "family", "metric", "variant", "version"),
+    *("unit", "direction", "mean", "low", "high", "over", "mark"),
+)
 PRINTABLE = re.compile(r"[ -~]")
 
 
@@ -82,36 +88,24 @@ def tidy(view: View) -> pd.DataFrame:
         ``direction``, ``mean``, ``low``, ``high`` (95 % interval), ``over`` (what it resamples), ``mark``.
     """
     rows = [
-        {
-            "protocol": view.section.name,
-            "generator": row.label,
-            "may_see": may_see(row.facts),
-            "kind": row.kind,
-            "cells": score.k or row.k,
-            "of_cells": score.n or row.n,
-            "family": column.card.family,
-            "metric": column.card.name,
-            "variant": column.variant,
-            "version": column.card.version,
-            "unit": column.card.unit or "",
-            "direction": column.card.direction,
-            "mean": score.mean,
-            "low": score.low,
-            "high": score.high,
-            "over": score.basis,
-            "mark": score.mark,
-        }
+        (
+            *(view.section.name, row.label, may_see(row.facts), row.kind, score.k or row.k, score.n or row.n),
+            *(column.card.family, column.card.name, column.variant, column.card.version, column.card.unit or ""),
+            *(column.card.direction, score.mean, score.low, score.high, score.basis, score.mark),
+        )
         for row in view.section.rows
         for column, scores in view.columns
         if (score := scores.get(row.label, Score(None))).mean is not None
     ]
-    return pd.DataFrame(rows).astype({name: float for name in ("mean", "low", "high") if rows})
+    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(("mean", "low", "high"), float))
 
 
 def file(table: pd.DataFrame, form: str) -> bytes:
     """A table in long form as ``csv``, ``json`` or ``parquet``."""
     if form == "csv":
-        return table.to_csv(index=False).encode()
+        sink = io.BytesIO()
+        csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), sink, csv.WriteOptions(quoting_style="needed"))
+        return sink.getvalue()
     if form == "json":
         return (table.to_json(orient="records", indent=1, force_ascii=False) + "\n").encode()
     buffer = io.BytesIO()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int32]
     Bools = npt.NDArray[np.bool_]
+    Floats = npt.NDArray[np.float64]
 
 MEASURED = ("metric", "version", "variant", "status", "reason")
 
@@ -28,7 +29,18 @@ def parquet(board: Board) -> bytes:
     ``cell_status``, and of the measurement ``metric``, ``version``, ``variant``, ``status``, ``reason``, ``value``
     (null where there is none that counts).
     """
-    table = pa.concat_tables([_table(section) for section in board.sections]).unify_dictionaries()
+    parts = [_columns(section) for section in board.sections]
+    # Codes as small as they can be, and alike in all parts.
+    most = {name: max(len(part[name].names) for part in parts) for name in parts[0]}
+    codes = {name: np.min_scalar_type(-count - 1) for name, count in most.items()}
+    tables = [
+        pa.table(
+            {name: column.coded(codes[name]) for name, column in part.items()}
+            | {"value": pa.array(_value(section), from_pandas=True)}
+        )
+        for section, part in zip(board.sections, parts, strict=True)
+    ]
+    table = pa.concat_tables(tables).unify_dictionaries()
     named = [name for name in table.column_names if name != "value"]
     sink = pa.BufferOutputStream()
     # To look for the least and the largest of each column takes most of the time, and helps nobody to read it.
@@ -36,12 +48,25 @@ def parquet(board: Board) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _table(section: Section) -> pa.Table:
+class _Column(NamedTuple):
+    """Text, each once, and the position of that of every row; none where ``without`` says so."""
+
+    names: list[str]
+    position: Ints
+    without: Bools | None
+
+    def coded(self, code: np.dtype[Any]) -> pa.Array:
+        codes = pa.array(self.position.astype(code), mask=self.without)
+        return pa.DictionaryArray.from_arrays(codes, pa.array(self.names, pa.string()))
+
+
+def _columns(section: Section) -> dict[str, _Column]:
+    """All columns but the value."""
     table, values = section.table, section.table.values
-    silent = np.setdiff1d(np.arange(len(table.cells), dtype=np.int32), values.record)
+    silent = _silent(section)
     record = np.concatenate([values.record, silent])
     kind = np.concatenate([values.kind, np.zeros(len(silent), np.int32)])
-    without = np.arange(len(record)) >= len(values.record)
+    without = np.arange(len(record)) >= len(values.record) if len(silent) else None
     of_records: dict[str, Sequence[object]] = {
         "protocol": [section.name] * len(table.cells),
         "dataset": [table.datasets[n] for n in table.dataset],
@@ -52,18 +77,25 @@ def _table(section: Section) -> pa.Table:
         "cell_status": [cell.status for cell in table.cells],
     }
     of_kinds = {name: [k[n] for k in values.kinds] or [""] for n, name in enumerate(MEASURED)}
-    value = np.concatenate([values.value, np.full(len(silent), np.nan)])
-    return pa.table(
-        {
-            **{name: _coded(said, record) for name, said in of_records.items()},
-            **{name: _coded(said, kind, without) for name, said in of_kinds.items()},
-            "value": pa.array(value, from_pandas=True),
-        }
-    )
+    return {
+        **{name: _column(said, record, None) for name, said in of_records.items()},
+        **{name: _column(said, kind, without) for name, said in of_kinds.items()},
+    }
 
 
-def _coded(said: Sequence[object], rows: Ints, without: Bools | None = None) -> pa.Array:
-    """A column of text, each text once.
+def _silent(section: Section) -> Ints:
+    """Positions of the records without any measurement."""
+    heard = np.zeros(len(section.table.cells), bool)
+    heard[section.table.values.record] = True
+    return np.flatnonzero(~heard).astype(np.int32)
+
+
+def _value(section: Section) -> Floats:
+    return np.concatenate([section.table.values.value, np.full(len(_silent(section)), np.nan)])
+
+
+def _column(said: Sequence[object], rows: Ints, without: Bools | None) -> _Column:
+    """A column of text.
 
     Args:
         said: of every record, or of every kind of measurement.
@@ -72,6 +104,4 @@ def _coded(said: Sequence[object], rows: Ints, without: Bools | None = None) -> 
     """
     names: dict[str, int] = {}
     codes = np.array([names.setdefault(str(text), len(names)) for text in said], np.int32)
-    small = codes.astype(np.min_scalar_type(-len(names) - 1))  # signed, as Arrow's codes are
-    mask = without if without is not None and without.any() else None
-    return pa.DictionaryArray.from_arrays(pa.array(small[rows], mask=mask), pa.array(list(names), pa.string()))
+    return _Column(list(names), codes[rows], without)

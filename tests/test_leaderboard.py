@@ -739,6 +739,13 @@ def test_the_file_of_all_values_holds_every_measurement_and_every_record_without
     assert "2.0 is above 1.0" in rows.loc["1", "reason"]
 
 
+def test_the_file_of_all_values_holds_sections_of_any_size(tmp_path: Path) -> None:
+    few = grid({"g": {"a": [0.5]}}, protocol={"ratio": 10.0})
+    many = grid({"g": {"a": [0.5] * 200}})  # more records than a code of one byte can tell apart
+    found = pd.read_parquet(build([*few, *many], tmp_path).parent / "results.parquet")
+    assert set(found["record"]) == {r.id for r in (*few, *many)}
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
