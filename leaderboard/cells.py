@@ -17,7 +17,7 @@ from ..results.portrait import DamagedPortraitError, Portrait, portrait_path, re
 from ..results.reading import PORTRAIT_NAME
 from ..results.record import USABLE
 from . import text
-from .naming import plain
+from .naming import model_in_details, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 MOST_REPEATS = 5  # whose values stand side by side; of more, the least and the largest
+TRANSCRIPT = "transcript.jsonl.gz"
 MAX_TEXT = 200
 
 
@@ -149,11 +150,11 @@ def command(content: Mapping[str, Any]) -> str:
         "synthward",
         "sweep",
         f"dataset={content['dataset']['name']}",
-        f"generator={generator['name']}",
+        f"generator={_called(generator)}",
         *_overrides("generator", generator.get("params", {})),
-        *([f"protocol={content['protocol']}"] if content.get("protocol") else []),
-        *_overrides("protocol", {key: value for key, value in protocol.items() if key != "name"}),
+        *_overrides("protocol", ({"name": content["protocol"]} if content.get("protocol") else {}) | protocol),
         f"seed={content['seed']}",
+        *_replayed(content),
     ]
     return " ".join(shlex.quote(plain(word, MAX_TEXT)) for word in words)
 
@@ -163,6 +164,21 @@ def _overrides(prefix: str, settings: Mapping[str, Any]) -> Iterator[str]:
     for key, value in settings.items():
         if not isinstance(value, dict):
             yield f"{prefix}.{key}={json.dumps(value, ensure_ascii=False)}"
+
+
+def _called(generator: Mapping[str, Any]) -> str:
+    """By which a sweep finds a generator: its name without settings, or the class where it is somebody's own."""
+    own = not generator["target"].startswith("synthward.")
+    return str(generator["target"] if own else generator["name"].partition("[")[0])
+
+
+def _replayed(content: Mapping[str, Any]) -> list[str]:
+    """That the language model's answers are taken from the published transcript, where there is one."""
+    model = model_in_details(content.get("details", {}))
+    attached = [attached["path"] for attached in content.get("attachments", ())]
+    if model is None or not any(path.endswith(TRANSCRIPT) for path in attached):
+        return []
+    return ["llm=replay", "llm.transcript=results/records", f"llm.model={model.name}"]
 
 
 def _rows(source: Source, *, few: bool) -> Iterator[tuple[Column, float, tuple[float | None, ...]]]:
