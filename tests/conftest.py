@@ -65,9 +65,9 @@ def worker():
     worker.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A real browser."""
+    """A real browser, closed before the next module: while it is open, nothing else may run an event loop."""
     from browsing import chromium
 
     yield from chromium()
