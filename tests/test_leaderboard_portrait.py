@@ -29,8 +29,10 @@ def document():
     """Renders a portrait in the house's style, as a page of the board does."""
     patch = pytest.MonkeyPatch()
     patch.setattr(page, "PackageLoader", lambda name: ChoiceLoader([DictLoader({"cell": PAGE}), PackageLoader(name)]))
+    page._environment.cache_clear()
     yield lambda portrait: page.document("cell", drawn=portrait)
     patch.undo()
+    page._environment.cache_clear()
 
 
 @pytest.fixture(scope="module")
