@@ -30,6 +30,9 @@ class Links:
         self._protocols = slugs({_facts(section): section.name for section in board.sections})
         self._datasets = slugs({table.label: table.label for section in board.sections for table in section.datasets})
         self._generators = slugs({row.label: row.label for section in board.sections for row in section.rows})
+        shown = [c.card.name for section in board.sections for c in section.columns]
+        remembered = [section.memory_card.name for section in board.sections if section.memory_card]
+        self._metrics = slugs({name: name for name in (*shown, *remembered)})
 
     def slug(self, section: Section) -> str:
         """The name of a section in paths."""
@@ -64,7 +67,11 @@ class Links:
 
     def metric(self, section: Section, metric: str) -> str:
         """The values of a metric, dataset by dataset, for the scripts of the site."""
-        return f"data/{self.slug(section)}/{slug(metric)}.js"
+        return f"data/{self.slug(section)}/{self._metrics[metric]}.js"
+
+    def anchor(self, metric: str) -> str:
+        """Where a metric stands on the page of all metrics."""
+        return self._metrics[metric]
 
 
 def slug(text: str) -> str:

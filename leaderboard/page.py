@@ -52,6 +52,10 @@ class Place:
     assets: Mapping[str, str]
     records: int
 
+    def metric(self, name: str) -> str:
+        """The way to the definition of a metric."""
+        return f"{self.root}{links.METRICS}#{self.links.anchor(name)}"
+
     @property
     def root(self) -> str:
         """The way from the page to the site's root."""
@@ -103,7 +107,6 @@ def _environment() -> Environment:
         "MOST_PAIRS": MOST_PAIRS,
     }
     environment.filters["breakable"] = breakable
-    environment.filters["slug"] = links.slug
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True)
     return environment
 
@@ -154,11 +157,9 @@ def means_of(means: Mapping[str, float], columns: Iterable[Column]) -> list[floa
 
 
 @cache
-def metric(root: str, name: str, variant: str, arrow: str) -> Markup:
+def metric(to: str, name: str, variant: str, arrow: str) -> Markup:
     """The name of a metric at the head of a row, which leads to its definition."""
-    link = Markup('<a href="{}{}#{}">{}</a>').format(
-        root, links.METRICS, links.slug(name), _printable(name.replace("_", " "))
-    )
+    link = Markup('<a href="{}">{}</a>').format(to, _printable(name.replace("_", " ")))
     said = Markup(' <span class="dim small">{}</span>').format(_printable(variant)) if variant else ""
     return Markup('<th scope="row">{} {}{}</th>').format(link, arrow, said)
 

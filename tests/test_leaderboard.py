@@ -618,6 +618,17 @@ def test_no_string_of_a_record_becomes_markup() -> None:
         assert ("<script>alert(1)</script>" in "".join(elements.text)) == (path not in OURS)
 
 
+def test_metrics_whose_names_give_one_file_name_are_told_apart(tmp_path: Path) -> None:
+    names = ("a_b", "a-b", "é", "ü")
+    build([record("g", "d", seed, {name: 0.1 * n for n, name in enumerate(names)}) for seed in SEEDS], tmp_path)
+    files = [path.read_text() for path in (tmp_path / "data" / "standard").iterdir()]
+    assert sorted(re.search(r'"heading":"([^"]+) ', text)[1] for text in files) == sorted(
+        ["a b", "a-b", "\\u00e9", "\\u00fc"]
+    )
+    ids = [a["id"] for _, a in Elements((tmp_path / "metrics.html").read_text()).found if "id" in a]
+    assert len(ids) == len(set(ids))
+
+
 # Pages without a word of the records.
 OURS = {"how-to-read.html", "papers.html"}
 
