@@ -28,6 +28,11 @@ def tables(board: Board, section: Section, links: Links) -> Iterator[tuple[str, 
         yield f"{path}.csv", file(tidy(view), "csv")
         if not name.startswith("dataset-"):
             yield f"{path}.tex", latex(view, board).encode()
+    for family in section.families:
+        if family.pairwise:
+            pairs = [(*pair, p) for pair, p in family.pairwise.items()]
+            table = pd.DataFrame(pairs, columns=["generator", "other", "p_corrected"])
+            yield f"{links.table(section, f'pairs-{family.column.card.name}')}.csv", file(table, "csv")
     yield f"{links.table(section, 'failures')}.csv", file(pd.DataFrame(map(asdict, section.failures)), "csv")
     yield f"{links.table(section, 'missing')}.csv", file(pd.DataFrame(map(asdict, section.holes)), "csv")
     tests: list[dict[str, Any]] = [
