@@ -24,10 +24,10 @@ from ..results.store import TABLE_NAME, Store, sha256_file
 from ..results.verified import Mark
 from .catalogue import configs, waits_for_files
 from .cell import Cell, Limits, plan_cell
+from .installed import is_known, without_versions
 from .isolation import Worker
 from .provenance import provenance
 from .runner import run_cell
-from .validate import is_known, without_versions
 
 Outcome = Literal["agrees", "disagrees", "not recomputed"]
 

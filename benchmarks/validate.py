@@ -1,32 +1,26 @@
 """What is wrong with records that are to be published, or that somebody else has sent.
 
 A record is data from outside. It verifies when it was not damaged on the way, but whoever wrote it wrote its digest as
-well: what it says is therefore held against what is installed here, number by number. Nothing that it names is imported
-unless it belongs to the generators known here, and none of its code is run.
+well: what it says is therefore held to be possible (:mod:`.record_faults`) and against what is installed here
+(:mod:`.installed`), number by number.
 """
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import ValidationError
 
-from ..generators.spec import GeneratorSpec
 from ..leaderboard.frame import collect, unfit
 from ..leaderboard.naming import generator_key, plain, printable
 from ..leaderboard.section import Labels, one_per_cell, tables
 from ..metrics.base import did_you_mean, registry
-from ..results.errors import UserError, first_fault
+from ..results.errors import UserError
 from ..results.published import beside, cards_digest, place
 from ..results.reading import (
     VERIFIED_NAME,
@@ -37,27 +31,18 @@ from ..results.reading import (
     read_files,
     read_record,
 )
-from ..results.record import USABLE, Artifact, DatasetFacts, Measurement, MetricCard, Phase, Record, Status
+from ..results.record import MetricCard, Record
 from ..results.store import Store, sha256_file
 from ..results.verified import read_marks
-from .catalogue import configs, waits_for_files
-from .cell import dataset_facts, rows_asked, sizes
-from .dataset import Protocol
-from .sources import load_dataset
+from .installed import Installed, foreign
+from .record_faults import wrong_measurement, wrong_numbers, wrong_texts
 
 if TYPE_CHECKING:
-    from .dataset import Dataset
+    pass
 
 MAX_BYTES = 2**20  # of a record: twenty times the largest of ours
-MAX_TEXT = 4000  # characters of any text in a record
-MAX_NAME = 200
 MAX_LINE = 400  # characters of a finding: it may quote what it is about
-MARKUP = frozenset("<>&/\\")
-LARGEST = 2.0**53  # a number of rows, bytes or seconds beyond it is none
 SHOWN = 6  # cells that are named where many are missing
-SHA256 = re.compile(r"[0-9a-f]{64}")
-READING = ("family", "direction", "ideal", "lower", "upper")  # of a metric: how its values are read
-PROSE = ("title", "domain", "licence", "citation")
 
 
 @dataclass(frozen=True)
@@ -266,7 +251,7 @@ def check_records(found: Validation, others: Sequence[Record] = ()) -> None:
         found: their files; gets what is wrong with them.
         others: records beside which they will be shown.
     """
-    here = _Here()
+    here = Installed()
     cells: dict[str, str] = {}
     sound: list[Record] = []
     for file, record in found.records.items():
@@ -278,7 +263,7 @@ def check_records(found: Validation, others: Sequence[Record] = ()) -> None:
             sound.append(record)
         found.faults += wrong
     _check_cards(found)
-    found.notes += here.notes(found.records)
+    found.notes += [Finding(file, text) for text, file in here.notes(found.records).items()]
     found.coverage += _coverage([*others, *sound], {generator_key(record.generator) for record in sound})
 
 
@@ -325,114 +310,17 @@ def _check_strange(
             found.faults.append(Finding(str(path), "belongs to no record here: remove it"))
 
 
-def _faults(record: Record, here: _Here) -> Iterator[str]:
+def _faults(record: Record, here: Installed) -> Iterator[str]:
     """What is wrong with a record that verifies."""
-    texts = list(_wrong_texts(record))
+    texts = list(wrong_texts(record))
     if texts:  # nothing else is done with such names, not even to look for them
         yield from texts
         return
-    yield from _wrong_numbers(record)
+    yield from wrong_numbers(record)
     for measurement in record.measurements:
-        yield from _wrong_measurement(measurement, record.cards[measurement.metric])
+        yield from wrong_measurement(measurement, record.cards[measurement.metric])
     yield from here.wrong_dataset(record)
     yield from here.wrong_generator(record)
-
-
-def _wrong_texts(record: Record) -> Iterator[str]:
-    names = {
-        "dataset": record.dataset.name,
-        "generator": record.generator.name,
-        "protocol": record.protocol,
-        **{f"metric {m.metric!r:.40}": m.metric for m in record.measurements},
-        **{f"variant of {m.metric!r:.40}": m.variant for m in record.measurements},
-    }
-    for what, name in names.items():
-        if len(name) > MAX_NAME or not name.isprintable() or MARKUP & set(name) or name.startswith("."):
-            yield (
-                f"its {what} has the name {name!r:.60}: a name is short and has none of {' '.join(sorted(MARKUP))}, "
-                "nor control characters; choose another with generator.name= or in the card, and run it again"
-            )
-    for where, text in _texts(record.model_dump(mode="json", exclude={"cards"}), ""):
-        if len(text) > MAX_TEXT:
-            yield f"holds {len(text):,} characters of text at {where:.80}: {MAX_TEXT:,} are more than any needs"
-            return
-        if not (text.isprintable() or all(c.isprintable() or c in "\n\t" for c in text)):
-            yield f"holds control characters at {where:.80}: {text!r:.60}; take them out where they were made"
-            return
-
-
-def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    """All texts within JSON values, keys among them, with the place of each."""
-    if isinstance(value, str):
-        yield where, value
-    elif isinstance(value, Mapping):
-        for key, within in value.items():
-            yield where, key
-            yield from _texts(within, f"{where}.{key:.40}".lstrip("."))
-    elif isinstance(value, Sequence):
-        for within in value:
-            yield from _texts(within, where)
-
-
-def _wrong_numbers(record: Record) -> Iterator[str]:
-    dataset, artifact = record.dataset, record.artifact
-    counts: dict[str, float | None] = {
-        "rows_requested": record.rows_requested,
-        "peak_memory_mb": record.peak_memory_mb,
-        **{
-            f"dataset.{name}": getattr(dataset, name)
-            for name in ("n_rows", "n_columns", "n_train", "n_control", "n_test")
-        },
-        **{f"seconds.{name}": value for name, value in record.seconds.items()},
-        **{f"cpu_seconds.{name}": value for name, value in record.cpu_seconds.items()},
-        **{f"limits.{name}": value for name, value in record.limits.items()},
-        **{f"attachments.{a.path}.size": a.size for a in record.attachments},
-    }
-    for name, value in counts.items():
-        if value is not None and not 0 <= value < LARGEST:
-            yield f"its {name:.60} of {value:g} is out of bounds"
-    if not -LARGEST < record.seed < LARGEST:
-        yield "its seed is out of bounds"
-    if not 0 <= dataset.missing_rate <= 1:
-        yield f"its dataset.missing_rate of {dataset.missing_rate:g} is out of bounds"
-    if (record.status in USABLE) != (artifact is not None) or (record.status in USABLE) != (record.phase is Phase.DONE):
-        table = "a" if artifact else "no"
-        yield f"its status is {record.status} in phase {record.phase}, and it has {table} table: run its cell again"
-    if record.status not in USABLE and record.measurements:
-        yield f"its status is {record.status}, and it has values: run its cell again"
-    if artifact is not None:
-        yield from _wrong_artifact(record, artifact)
-
-
-def _wrong_artifact(record: Record, artifact: Artifact) -> Iterator[str]:
-    full = artifact.rows == record.rows_requested
-    if not 0 < artifact.rows <= record.rows_requested or full != (record.status is Status.OK):
-        yield f"its table has {artifact.rows:,} of {record.rows_requested:,} rows, and its status is {record.status}"
-    if not SHA256.fullmatch(artifact.sha256):
-        yield "what it says of its table's hash is no SHA-256: run its cell again"
-    if artifact.columns != record.dataset.n_columns:
-        yield f"its table has {artifact.columns} columns, and its dataset {record.dataset.n_columns}"
-
-
-def _wrong_measurement(measurement: Measurement, card: MetricCard) -> Iterator[str]:
-    """What is wrong with a measurement beyond its value, whose bounds every record is held to."""
-    name = f"{measurement.metric} {measurement.variant}".strip()
-    lower = -math.inf if card.lower is None else card.lower
-    upper = math.inf if card.upper is None else card.upper
-    for end in (measurement.low, measurement.high):
-        if end is not None and not lower - 1e-9 <= end <= upper + 1e-9:
-            yield f"the interval of its {name} ends at {end:g}, which is out of bounds"
-    if measurement.low is not None and measurement.high is not None and measurement.low > measurement.high:
-        yield f"the interval of its {name} ends before it starts"
-    counts = {"n": measurement.n, "population": measurement.population, "seconds": measurement.seconds}
-    for what, count in counts.items():
-        if count is not None and not 0 <= count < LARGEST:
-            yield f"the {what} of its {name}, {count:g}, is out of bounds"
-    if measurement.population is not None and (measurement.n or 0) > measurement.population:
-        yield f"its {name} stands on {measurement.n} of {measurement.population} rows"
-    if (measurement.value is not None) != (measurement.status in USABLE):
-        value = "no value" if measurement.value is None else "a value"
-        yield f"its {name} has {value}, and its status is {measurement.status}"
 
 
 def _check_cards(found: Validation) -> None:
@@ -445,26 +333,13 @@ def _check_cards(found: Validation) -> None:
         digest = cards_digest(found.records[files[0]])
         those = f"cards-{digest[:12]}..., which {_of(len(files), 'record names', 'records name')},"
         for card in sorted(cards, key=lambda c: c.name):
-            if text := _foreign(card):
+            if text := foreign(card):
                 found.faults.append(Finding(files[0], f"{those} {text}"))
             elif card.version < registry()[card.name].card.version:
                 older[card.name, card.version] += len(files)
     for (name, version), count in sorted(older.items()):
         text = f"{name} is of version {version} in {_of(count, 'record')}, and of {registry()[name].card.version} here"
         found.notes.append(Finding("metrics", f"{text}: sweep again with its metrics to score the stored tables anew"))
-
-
-def _foreign(card: MetricCard) -> str:
-    """In what a card differs from the installed metric's, or an empty string."""
-    if card.name not in registry():
-        return f"has a metric '{card.name}' that is not installed here: publish records without it"
-    ours = registry()[card.name].card
-    if card.version > ours.version:
-        return f"has {card.name} of version {card.version}, and here it is of version {ours.version}: update synthward"
-    fields = MetricCard.model_fields if card.version == ours.version else READING
-    wrong = [name for name in fields if getattr(card, name) != getattr(ours, name)]
-    said = "; ".join(f"{name} is {getattr(card, name)!r:.60}, not {getattr(ours, name)!r:.60}" for name in wrong)
-    return f"says of {card.name} what the installed metric does not: {said}" if wrong else ""
 
 
 def _coverage(records: Sequence[Record], keys: Collection[str]) -> list[Coverage]:
@@ -481,156 +356,6 @@ def _coverage(records: Sequence[Record], keys: Collection[str]) -> list[Coverage
             if missing and generator_key(facts) in keys:
                 lacking.append(Coverage(name, label, int(own.sum()), len(own), missing))
     return lacking
-
-
-class _Here:
-    """What is installed here, as far as records speak of it; every answer is looked up once."""
-
-    def __init__(self) -> None:
-        self._configs = configs("dataset")[0]
-        self._datasets: dict[str, Dataset | str] = {}
-        self._facts: dict[tuple[str, str], DatasetFacts] = {}
-        self._generators: dict[str, str] = {}
-
-    def notes(self, records: Mapping[str, Record]) -> Iterator[Finding]:
-        """What cannot be checked here, each with the first record that says so."""
-        said: dict[str, str] = {}
-        for file, record in records.items():
-            dataset, target = record.dataset.name, record.generator.target
-            if isinstance(reason := self._datasets.get(dataset), str):
-                text = f"dataset {dataset} {reason}: what is said of it cannot be held against the rows"
-                said.setdefault(text, file)
-            if not is_known(record):
-                text = (
-                    f"generator {record.generator.name} is {target}, which is not part of synthward: its file must be "
-                    "in the pull request, or nobody can make its tables again"
-                )
-                said.setdefault(text, file)
-        return (Finding(file, text) for text, file in said.items())
-
-    def wrong_dataset(self, record: Record) -> Iterator[str]:
-        """What a record says of its dataset or its protocol that is not so."""
-        dataset = self._dataset(record.dataset.name)
-        try:
-            protocol = Protocol(**record.identity["protocol"], name=record.protocol or "default")
-        except (ValidationError, TypeError) as error:
-            said = first_fault(error) if isinstance(error, ValidationError) else None
-            yield f"its protocol is none: {f'{said.place}: {said.text}' if said else error}"
-            return
-        if isinstance(dataset, str):
-            if record.dataset.sharing == "public" and record.dataset.name not in self._configs:
-                yield (
-                    f"its dataset '{record.dataset.name}' is not known here: put its card into conf/dataset, "
-                    "or mark it as sharing: local-only"
-                )
-            return
-        if record.dataset.fingerprint != dataset.fingerprint:
-            yield (
-                f"its dataset '{record.dataset.name}' has other rows or another card than here (fingerprint "
-                f"{record.dataset.fingerprint:.8}, not {dataset.fingerprint:.8}): run its cell again"
-            )
-            return
-        facts = self._facts_of(dataset, protocol)
-        wrong = [n for n, value in facts.model_dump(exclude={*PROSE}).items() if getattr(record.dataset, n) != value]
-        if wrong:
-            yield f"it says another {', '.join(wrong)} of its dataset than is so: run its cell again"
-        elif record.rows_requested != rows_asked(protocol, facts.n_train):
-            asked = rows_asked(protocol, facts.n_train)
-            yield f"it asked for {record.rows_requested:,} rows, and its protocol for {asked:,}: run its cell again"
-
-    def wrong_generator(self, record: Record) -> Iterator[str]:
-        """What a record says of a generator of ours that is not so."""
-        key = generator_key(record.generator)
-        if key not in self._generators:
-            self._generators[key] = _wrong_generator(record) if is_known(record) else ""
-        if self._generators[key]:
-            yield self._generators[key]
-
-    def _dataset(self, name: str) -> Dataset | str:
-        """The dataset of a name, or why it cannot be had."""
-        if name not in self._datasets:
-            config = self._configs.get(name)
-            if config is None:
-                self._datasets[name] = "is not known here"
-            elif waits_for_files(config):
-                self._datasets[name] = "is a table that only its users have on disk"
-            else:
-                try:
-                    self._datasets[name] = load_dataset(config)
-                except UserError as error:
-                    self._datasets[name] = f"is not installed here ({error})"
-        return self._datasets[name]
-
-    def _facts_of(self, dataset: Dataset, protocol: Protocol) -> DatasetFacts:
-        """What records say of a dataset; the sizes of its parts do not depend on the seed of the split."""
-        key = dataset.fingerprint, protocol.model_dump_json(exclude={"name", "split_seed", "ratio"})
-        if key not in self._facts:
-            self._facts[key] = dataset_facts(dataset, sizes(dataset, protocol))
-        return self._facts[key]
-
-
-def is_known(record: Record) -> bool:
-    """Whether the generator's class, and that of one inside it, are among those installed here as generators."""
-    named = (record.generator.target, *_targets(record.generator.params))
-    return all(target in _known_targets() or _is_ours(target) for target in named)
-
-
-def _targets(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        yield from (v for k, v in value.items() if k == "_target_" and isinstance(v, str))
-        for within in value.values():
-            yield from _targets(within)
-    elif isinstance(value, list):
-        for within in value:
-            yield from _targets(within)
-
-
-@cache
-def _known_targets() -> frozenset[str]:
-    ours = {str(config.get("_target_")) for config in configs("generator")[0].values()}
-    return frozenset(t for t in ours if _is_ours(t)) | {
-        plugin.value.replace(":", ".") for plugin in entry_points(group="synthward.generators")
-    }
-
-
-def _is_ours(target: str) -> bool:
-    parts = target.split(".")
-    return parts[:2] == ["synthward", "generators"] and len(parts) > 3 and all(part.isidentifier() for part in parts)
-
-
-def recorded_spec(record: Record) -> GeneratorSpec:
-    """The generator of a record as configured, as far as the record tells."""
-    facts = record.generator
-    return GeneratorSpec(name=facts.name, target=facts.target, params=without_versions(facts.params))
-
-
-def without_versions(params: Any) -> Any:
-    """Recorded settings without what was added to them when they were recorded."""
-    if isinstance(params, Mapping):
-        return {key: without_versions(value) for key, value in params.items() if key != "_version_"}
-    return params
-
-
-def _wrong_generator(record: Record) -> str:
-    """What a record says of a known class that is not so, or an empty string."""
-    facts, spec = record.generator, recorded_spec(record)
-    # A file that the settings name is on its owner's disk, and part of the version.
-    spec = spec.model_copy(update={"params": {k: v for k, v in spec.params.items() if k not in ("path", "card")}})
-    try:
-        version = spec.version()
-        generator = recorded_spec(record).build()
-    except UserError as error:
-        return str(error)
-    if facts.version.partition("+")[0] != version:
-        return (
-            f"its generator {facts.target} is of version {facts.version}, and here it is of version {version}: run its "
-            "cell again"
-        )
-    said = {"access": generator.access.value, "reference": type(generator).reference}
-    wrong = [name for name, value in said.items() if getattr(facts, name) != value]
-    return "; ".join(
-        f"it says {name}={getattr(facts, name)} of its generator, which has {name}={said[name]}" for name in wrong
-    )
 
 
 def _remedied(text: str) -> str:
