@@ -7,6 +7,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,12 +183,14 @@ def _replayed(content: Mapping[str, Any]) -> list[str]:
 
 
 def _rows(source: Source, *, few: bool) -> Iterator[tuple[Column, float, tuple[float | None, ...]]]:
-    for column, values in zip(source.columns, source.values, strict=True):
-        known = values[~np.isnan(values)]
-        if known.size:
-            ends = (float(known.min()), float(known.max()))
-            each = tuple(None if np.isnan(v) else float(v) for v in values) if few else ends
-            yield column, float(known.mean()), each
+    known = ~np.isnan(source.values)
+    own = np.flatnonzero(known.any(axis=1))
+    values, known = source.values[own], known[own]
+    means = np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
+    ends = np.where(known, values, np.inf).min(axis=1), np.where(known, values, -np.inf).max(axis=1)
+    shown = values if few else np.stack(ends, axis=1)
+    for n, mean, each in zip(own.tolist(), means.tolist(), shown.tolist(), strict=True):
+        yield source.columns[n], mean, tuple(None if isnan(value) else value for value in each)
 
 
 def _usage(content: Mapping[str, Any]) -> dict[str, str]:

@@ -87,16 +87,17 @@ def tidy(view: View) -> pd.DataFrame:
         ``of_cells`` (with a table, and that count), ``family``, ``metric``, ``variant``, ``version``, ``unit``,
         ``direction``, ``mean``, ``low``, ``high`` (95 % interval), ``over`` (what it resamples), ``mark``.
     """
-    rows = [
-        (
-            *(view.section.name, row.label, may_see(row.facts), row.kind, score.k or row.k, score.n or row.n),
-            *(column.card.family, column.card.name, column.variant, column.card.version, column.card.unit or ""),
-            *(column.card.direction, score.mean, score.low, score.high, score.basis, score.mark),
-        )
-        for row in view.section.rows
-        for column, scores in view.columns
-        if (score := scores.get(row.label, Score(None))).mean is not None
+    of_columns = [
+        (c.card.family, c.card.name, c.variant, c.card.version, c.card.unit or "", c.card.direction)
+        for c, _ in view.columns
     ]
+    rows = []
+    for row in view.section.rows:
+        of_row = (view.section.name, row.label, may_see(row.facts), row.kind)
+        for of_column, (_, scores) in zip(of_columns, view.columns, strict=True):
+            s = scores.get(row.label)
+            if s is not None and s.mean is not None:
+                rows.append((*of_row, s.k or row.k, s.n or row.n, *of_column, s.mean, s.low, s.high, s.basis, s.mark))
     return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(("mean", "low", "high"), float))
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
 
     import numpy.typing as npt
 
     from .board import Board, Section
 
     Ints = npt.NDArray[np.int32]
-    Bools = npt.NDArray[np.bool_]
-    Floats = npt.NDArray[np.float64]
 
-MEASURED = ("metric", "version", "variant", "status", "reason")
+OF_RECORDS = ("protocol", "dataset", "generator", "split_seed", "seed", "record", "cell_status")
+OF_KINDS = ("metric", "version", "variant", "status", "reason")
+SCHEMA = pa.schema(
+    [(name, pa.dictionary(pa.int32(), pa.string())) for name in (*OF_RECORDS, *OF_KINDS)] + [("value", pa.float64())]
+)
+ROWS = 2**20  # at a time: what is made of millions at once is slower, as all of it is new memory
 
 
 def parquet(board: Board) -> bytes:
@@ -29,45 +32,53 @@ def parquet(board: Board) -> bytes:
     ``cell_status``, and of the measurement ``metric``, ``version``, ``variant``, ``status``, ``reason``, ``value``
     (null where there is none that counts).
     """
-    parts = [_columns(section) for section in board.sections]
-    # Codes as small as they can be, and alike in all parts.
-    most = {name: max(len(part[name].names) for part in parts) for name in parts[0]}
-    codes = {name: np.min_scalar_type(-count - 1) for name, count in most.items()}
-    tables = [
-        pa.table(
-            {name: column.coded(codes[name]) for name, column in part.items()}
-            | {"value": pa.array(_value(section), from_pandas=True)}
-        )
-        for section, part in zip(board.sections, parts, strict=True)
-    ]
-    table = pa.concat_tables(tables).unify_dictionaries()
-    named = [name for name in table.column_names if name != "value"]
     sink = pa.BufferOutputStream()
     # To look for the least and the largest of each column takes most of the time, and helps nobody to read it.
-    pq.write_table(table, sink, compression="zstd", compression_level=1, use_dictionary=named, write_statistics=False)
+    with pq.ParquetWriter(
+        sink,
+        SCHEMA,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[*OF_RECORDS, *OF_KINDS],
+        write_statistics=False,
+    ) as writer:
+        for section in board.sections:
+            _write(section, writer)
     return bytes(sink.getvalue())
 
 
-class _Column(NamedTuple):
-    """Text, each once, and the position of that of every row; none where ``without`` says so."""
-
-    names: list[str]
-    position: Ints
-    without: Bools | None
-
-    def coded(self, code: np.dtype[Any]) -> pa.Array:
-        codes = pa.array(self.position.astype(code), mask=self.without)
-        return pa.DictionaryArray.from_arrays(codes, pa.array(self.names, pa.string()))
-
-
-def _columns(section: Section) -> dict[str, _Column]:
-    """All columns but the value."""
-    table, values = section.table, section.table.values
+def _write(section: Section, writer: pq.ParquetWriter) -> None:
+    values = section.table.values
     silent = _silent(section)
     record = np.concatenate([values.record, silent])
-    kind = np.concatenate([values.kind, np.zeros(len(silent), np.int32)])
-    without = np.arange(len(record)) >= len(values.record) if len(silent) else None
-    of_records: dict[str, Sequence[object]] = {
+    kind = np.concatenate([values.kind, np.full(len(silent), -1, np.int32)])
+    value = np.concatenate([values.value, np.full(len(silent), np.nan)])
+    of_records, of_kinds = _of_records(section), _of_kinds(section)
+    for start in range(0, len(record), ROWS):
+        rows = slice(start, start + ROWS)
+        columns = [column.at(record[rows]) for column in of_records]
+        columns += [column.at(kind[rows]) for column in of_kinds]
+        writer.write_table(pa.table([*columns, pa.array(value[rows], from_pandas=True)], schema=SCHEMA))
+
+
+class _Text:
+    """A column of text, each once, of every record or of every kind of measurement."""
+
+    def __init__(self, said: Iterable[object]) -> None:
+        names: dict[str, int] = {}
+        self._codes = np.array([names.setdefault(str(text), len(names)) for text in said], np.int32)
+        self._names = pa.array(list(names), pa.string())
+
+    def at(self, places: Ints) -> pa.Array:
+        """The text of some places, of which -1 has none."""
+        without = places < 0
+        codes = pa.array(self._codes[places] if len(self._codes) else places, mask=without if without.any() else None)
+        return pa.DictionaryArray.from_arrays(codes, self._names)
+
+
+def _of_records(section: Section) -> list[_Text]:
+    table = section.table
+    said: Mapping[str, Iterable[object]] = {
         "protocol": [section.name] * len(table.cells),
         "dataset": [table.datasets[n] for n in table.dataset],
         "generator": [table.generators[n] for n in table.generator],
@@ -76,11 +87,11 @@ def _columns(section: Section) -> dict[str, _Column]:
         "record": [cell.id for cell in table.cells],
         "cell_status": [cell.status for cell in table.cells],
     }
-    of_kinds = {name: [k[n] for k in values.kinds] or [""] for n, name in enumerate(MEASURED)}
-    return {
-        **{name: _column(said, record, None) for name, said in of_records.items()},
-        **{name: _column(said, kind, without) for name, said in of_kinds.items()},
-    }
+    return [_Text(said[name]) for name in OF_RECORDS]
+
+
+def _of_kinds(section: Section) -> list[_Text]:
+    return [_Text(kind[n] for kind in section.table.values.kinds) for n in range(len(OF_KINDS))]
 
 
 def _silent(section: Section) -> Ints:
@@ -88,20 +99,3 @@ def _silent(section: Section) -> Ints:
     heard = np.zeros(len(section.table.cells), bool)
     heard[section.table.values.record] = True
     return np.flatnonzero(~heard).astype(np.int32)
-
-
-def _value(section: Section) -> Floats:
-    return np.concatenate([section.table.values.value, np.full(len(_silent(section)), np.nan)])
-
-
-def _column(said: Sequence[object], rows: Ints, without: Bools | None) -> _Column:
-    """A column of text.
-
-    Args:
-        said: of every record, or of every kind of measurement.
-        rows: position in ``said`` of every row.
-        without: rows that have none.
-    """
-    names: dict[str, int] = {}
-    codes = np.array([names.setdefault(str(text), len(names)) for text in said], np.int32)
-    return _Column(list(names), codes[rows], without)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import charts, links, portraits, text
+from . import charts, fragments, links, portraits, text
 from .contamination import counted
-from .naming import may_see, printable, tier_order
+from .naming import may_see, tier_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,7 +31,6 @@ KINDS = {
     "reference": "Reference rows: yardsticks, not competitors",
     "incomplete": "Incomplete: lacks cells that count, so shown on its own cells and not compared",
 }
-LONGEST = 2000  # characters of a text
 MOST_PAIRS = 25  # generators for which a page shows the differences of all pairs
 
 
@@ -84,10 +82,11 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("synthward.leaderboard"),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_printable,
+        finalize=fragments.cleaned,
     )
     # Globals, because macros do not see the context.
     environment.globals |= {
@@ -101,12 +100,10 @@ def _environment() -> Environment:
         "tier_order": tier_order,
         "counted": counted,
         "bar": bar,
-        "numbers": numbers,
-        "means_of": means_of,
-        "metric": metric,
+        "fragments": fragments,
         "MOST_PAIRS": MOST_PAIRS,
     }
-    environment.filters["breakable"] = breakable
+    environment.filters["breakable"] = fragments.breakable
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True)
     return environment
 
@@ -143,35 +140,3 @@ def bar(score: Score, within: tuple[float, float] | None) -> tuple[int, int, int
     low = place(score.mean if score.low is None else score.low)
     high = place(score.mean if score.high is None else score.high)
     return low, high - low, place(score.mean)
-
-
-def numbers(*values: float | None, starts: bool = False) -> Markup:
-    """Cells of a table with a number each: pages have hundreds of thousands, each too long for a template to make."""
-    kind = "num starts" if starts else "num"
-    return Markup("".join(f'<td class="{kind}" data-sort="{text.exact(v)}">{text.number(v)}</td>' for v in values))
-
-
-def means_of(means: Mapping[str, float], columns: Iterable[Column]) -> list[float | None]:
-    """The means of a row in the order of a table's columns."""
-    return [means.get(column.card.name) for column in columns]
-
-
-@cache
-def metric(to: str, name: str, variant: str, arrow: str) -> Markup:
-    """The name of a metric at the head of a row, which leads to its definition."""
-    link = Markup('<a href="{}">{}</a>').format(to, _printable(name.replace("_", " ")))
-    said = Markup(' <span class="dim small">{}</span>').format(_printable(variant)) if variant else ""
-    return Markup('<th scope="row">{} {}{}</th>').format(link, arrow, said)
-
-
-def breakable(name: str) -> Markup:
-    """A name, escaped, that a narrow column breaks after an underscore or before a capital first."""
-    return Markup("<wbr>").join(re.split(r"(?<=_)|(?<=[a-z])(?=[A-Z])", printable(name)))
-
-
-def _printable(value: Any) -> Any:
-    """Clean every string that is not markup of our own, and cut what nobody would read to the end."""
-    if type(value) is not str:
-        return value
-    text = printable(value[: LONGEST + 1])
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

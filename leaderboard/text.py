@@ -49,15 +49,18 @@ def number(value: float | None) -> str:
         return NONE
     if isinstance(value, int):
         return f"{value:,}"
-    if abs(value) < ROUNDING:
+    size = abs(value)
+    if size < ROUNDING:
         return "0.000"
-    if 0 < abs(value) < 0.0005:
-        return f"{value:.1g}".replace("-", "−")
-    if abs(value) >= 1e9:
-        return f"{value:.3g}".replace("-", "−")
-    places = max(0, 3 - len(f"{abs(value):.0f}")) if abs(value) >= 10 else 3
-    text = f"{value:,.{places}f}"
-    return text.replace("-", "−")
+    if 0.0005 <= size < 10:  # almost all
+        said = f"{value:.3f}"
+    elif size < 10:
+        said = f"{value:.1g}"
+    elif size >= 1e9:
+        said = f"{value:.3g}"
+    else:
+        said = f"{value:,.{max(0, 3 - len(f'{size:.0f}'))}f}"
+    return said.replace("-", "−")
 
 
 def exact(value: float | None) -> str:

@@ -10,7 +10,7 @@ from .board import Column, Score
 from .text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .board import DatasetTable, FamilyScores, Section
 
@@ -61,21 +61,16 @@ def _views(section: Section) -> Iterator[View]:
         yield View(IMPUTED, title, scope, section, imputed)
     for table in section.datasets:
         known = {metric for means in table.means.values() for metric in means}
-        own = tuple((c, _means(table, c)) for c in section.columns if c.card.name in known)
+        usable = {label: sum(counts.get(status, 0) for status in USABLE) for label, counts in table.outcomes.items()}
+        own = tuple((c, _means(table, c, usable)) for c in section.columns if c.card.name in known)
         scope = f"means over {plural(table.repeats, 'repeat')}"
         yield View(f"dataset-{table.label}", f"means on {table.label}", scope, section, own)
 
 
-def _means(table: DatasetTable, column: Column) -> dict[str, Score]:
-    """A metric on one dataset, by label of the generators that were tried there."""
-    return {
-        label: Score(
-            means.get(column.card.name),
-            k=sum(count for status, count in table.outcomes[label].items() if status in USABLE),
-            n=table.repeats,
-        )
-        for label, means in table.means.items()
-    }
+def _means(table: DatasetTable, column: Column, usable: Mapping[str, int]) -> dict[str, Score]:
+    """A metric on one dataset, by label of the generators that were tried there, with their numbers of tables."""
+    name, n = column.card.name, table.repeats
+    return {label: Score(own[name], k=usable[label], n=n) for label, own in table.means.items() if name in own}
 
 
 def _ranks(scores: FamilyScores) -> tuple[tuple[Column, dict[str, Score]], ...]:
