@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..results.errors import UserError
 from ..results.store import write_atomically
-from . import links, markdown
+from . import links, markdown, measurements
 from .aggregate import summarise
 from .site import Site
 
@@ -64,10 +65,13 @@ def files(board: Board) -> Iterator[tuple[str, bytes]]:
     """Path and content of every file."""
     site = Site(board)
     cells = site.cells()
-    yield MARKDOWN_NAME, markdown.render(board).encode()
-    yield SUMMARY_NAME, markdown.render_summary(board).encode()
-    yield from site.files()
-    yield from cells
+    with ThreadPoolExecutor(1) as aside:  # which needs the interpreter for little of its time
+        values = aside.submit(measurements.parquet, board)
+        yield MARKDOWN_NAME, markdown.render(board).encode()
+        yield SUMMARY_NAME, markdown.render_summary(board).encode()
+        yield from site.files()
+        yield from cells
+        yield links.RESULTS, values.result()
 
 
 def _listed(out: Path) -> set[str]:

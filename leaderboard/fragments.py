@@ -15,11 +15,13 @@ from . import text
 from .naming import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from .board import Column, Repeat
+    from .board import Column, FamilyScores, Repeat, Row, Score, Standing
     from .cells import Cell
     from .page import Place
+
+    Extent = tuple[float, float]
 
 LONGEST = 2000  # characters of a text
 
@@ -55,6 +57,102 @@ def metric(to: str, name: str, variant: str, arrow: str) -> Markup:
     link = Markup('<a href="{}">{}</a>').format(to, cleaned(name.replace("_", " ")))
     said = Markup(' <span class="dim small">{}</span>').format(cleaned(variant)) if variant else ""
     return Markup('<th scope="row">{} {}{}</th>').format(link, arrow, said)
+
+
+def score(
+    found: Score,
+    within: Extent | None,
+    row: Row,
+    *,
+    starts: bool = False,
+    standing: Standing | None = None,
+    at_floor: float = 0.0,
+    family: str = "",
+) -> Markup:
+    """A cell with a score: its interval, where it stands, and what it lacks.
+
+    Args:
+        found: the score.
+        within: what :func:`extent` says of its column.
+        row: of the generator.
+        starts: whether a group of columns starts here.
+        standing: of the generator by this score, if that is told.
+        at_floor: share of what counts as the floor, for want of a value.
+        family: by which scripts find the cell, if they are to.
+    """
+    kind = f"num {found.mark} {'starts' if starts else ''}"
+    named = Markup(' data-family="{}"').format(family) if family else ""
+    over = f' title="95 % interval over {found.basis}, {found.k} of {found.n} cells"' if found.basis else ""
+    said = "".join(_said(found, within, row, standing, at_floor))
+    return Markup(f'<td class="{kind}" data-sort="{text.exact(found.mean)}"{named}{over}>{said}</td>')
+
+
+def _said(found: Score, within: Extent | None, row: Row, standing: Standing | None, at_floor: float) -> Iterator[str]:
+    if found.mean is None:
+        yield f'<span class="value dim">{text.NONE}</span>'
+        return
+    yield f'<span class="value">{text.number(found.mean)}'
+    if standing:
+        group, place = " group" * (standing.group > 1), text.ordinal(standing.group)
+        yield f'<span class="mark{group}">{place}<span class="sr"> rank group</span></span>'
+    elif found.mark:
+        yield f'<span class="mark">{found.mark}</span>'
+    yield "</span>"
+    if found.low is not None:
+        yield f'<span class="dim">{text.bounds(found)}</span>'
+    if found.distance is not None:
+        yield f' <span class="dim">off by {text.number(found.distance)}</span>'
+    if at_floor:
+        yield f' <span class="dim missing">{text.percent(at_floor)} at the floor</span>'
+    if lacking := text.coverage(found, row):
+        yield f' <span class="dim missing">{lacking}</span>'
+    if drawn := _bar(found, within):
+        band = f'<i class="band x{drawn[0]} w{drawn[1]}"></i>' if found.low is not None else ""
+        yield f'<span class="bar" aria-hidden="true">{band}<i class="dot x{drawn[2]}"></i></span>'
+
+
+def family_score(
+    family: FamilyScores, extents: Mapping[str, Extent | None], row: Row, *, chosen: bool = False
+) -> Markup:
+    """A cell with a generator's score of a family; ``chosen`` where scripts show another choice of datasets."""
+    name, label = family.column.card.name, row.label
+    return score(
+        family.scores[label],
+        extents[name],
+        row,
+        starts=True,
+        standing=family.standings.get(label),
+        at_floor=family.at_floor.get(label, 0.0),
+        family=name if chosen else "",
+    )
+
+
+def extent(scores: Iterable[Score]) -> Extent | None:
+    """The least and the largest value of a column, intervals included; ``None`` without a range."""
+    known = [v for s in scores for v in (s.mean, s.low, s.high) if v is not None]
+    return (min(known), max(known)) if known and min(known) < max(known) else None
+
+
+def _bar(score: Score, within: Extent | None) -> tuple[int, int, int] | None:
+    """Where to draw a score between the least and the largest value of its column, in percent.
+
+    Args:
+        score: to draw.
+        within: what :func:`extent` says of its column.
+
+    Returns:
+        Left end and width of the interval, and the place of the mean; ``None`` without a value or a range.
+    """
+    if score.mean is None or within is None:
+        return None
+    least, most = within
+
+    def place(value: float) -> int:
+        return round(100 * (value - least) / (most - least))
+
+    low = place(score.mean if score.low is None else score.low)
+    high = place(score.mean if score.high is None else score.high)
+    return low, high - low, place(score.mean)
 
 
 def means(place: Place, by_generator: Mapping[str, Mapping[str, float]], columns: Sequence[Column]) -> Markup:

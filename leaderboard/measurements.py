@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .board import Board, Section
 
     Ints = npt.NDArray[np.int32]
+    Floats = npt.NDArray[np.float64]
 
 OF_RECORDS = ("protocol", "dataset", "generator", "split_seed", "seed", "record", "cell_status")
 OF_KINDS = ("metric", "version", "variant", "status", "reason")
@@ -48,17 +49,18 @@ def parquet(board: Board) -> bytes:
 
 
 def _write(section: Section, writer: pq.ParquetWriter) -> None:
-    values = section.table.values
-    silent = _silent(section)
-    record = np.concatenate([values.record, silent])
-    kind = np.concatenate([values.kind, np.full(len(silent), -1, np.int32)])
-    value = np.concatenate([values.value, np.full(len(silent), np.nan)])
+    values, silent = section.table.values, _silent(section)
     of_records, of_kinds = _of_records(section), _of_kinds(section)
-    for start in range(0, len(record), ROWS):
-        rows = slice(start, start + ROWS)
-        columns = [column.at(record[rows]) for column in of_records]
-        columns += [column.at(kind[rows]) for column in of_kinds]
-        writer.write_table(pa.table([*columns, pa.array(value[rows], from_pandas=True)], schema=SCHEMA))
+
+    def write(record: Ints, kind: Ints, value: Floats) -> None:
+        for start in range(0, len(record), ROWS):
+            rows = slice(start, start + ROWS)
+            columns = [column.at(record[rows]) for column in of_records]
+            columns += [column.at(kind[rows]) for column in of_kinds]
+            writer.write_table(pa.table([*columns, pa.array(value[rows], from_pandas=True)], schema=SCHEMA))
+
+    write(values.record, values.kind, values.value)
+    write(silent, np.full(len(silent), -1, np.int32), np.full(len(silent), np.nan))
 
 
 class _Text:

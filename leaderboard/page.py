@@ -21,9 +21,9 @@ from .contamination import counted
 from .naming import may_see, tier_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from .board import Column, Score, Section
+    from .board import Column, Section
     from .links import Links
 
 KINDS = {
@@ -99,7 +99,6 @@ def _environment() -> Environment:
         "may_see": may_see,
         "tier_order": tier_order,
         "counted": counted,
-        "bar": bar,
         "fragments": fragments,
         "MOST_PAIRS": MOST_PAIRS,
     }
@@ -112,31 +111,3 @@ def families(section: Section) -> dict[str, list[Column]]:
     """A section's columns by family, in order."""
     names = dict.fromkeys(column.card.family for column in section.columns)
     return {name: [column for column in section.columns if column.card.family == name] for name in names}
-
-
-def extent(scores: Iterable[Score]) -> tuple[float, float] | None:
-    """The least and the largest value of a column, intervals included; ``None`` without a range."""
-    known = [v for s in scores for v in (s.mean, s.low, s.high) if v is not None]
-    return (min(known), max(known)) if known and min(known) < max(known) else None
-
-
-def bar(score: Score, within: tuple[float, float] | None) -> tuple[int, int, int] | None:
-    """Where to draw a score between the least and the largest value of its column, in percent.
-
-    Args:
-        score: to draw.
-        within: what :func:`extent` says of its column.
-
-    Returns:
-        Left end and width of the interval, and the place of the mean; ``None`` without a value or a range.
-    """
-    if score.mean is None or within is None:
-        return None
-    least, most = within
-
-    def place(value: float) -> int:
-        return round(100 * (value - least) / (most - least))
-
-    low = place(score.mean if score.low is None else score.low)
-    high = place(score.mean if score.high is None else score.high)
-    return low, high - low, place(score.mean)

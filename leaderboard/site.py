@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from . import data, downloads, links, measurements
+from . import data, downloads, links
 from .cells import Source, cell, sources
-from .page import Place, extent, render, style
+from .fragments import extent
+from .page import Place, render, style
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,9 +44,8 @@ class Site:
         self._extents = {self.links.slug(s): _extents(s) for s in board.sections}
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        """Everything but the pages of single cells."""
+        """Everything but the pages of single cells, and all values in one file."""
         yield from self._files.values()
-        yield links.RESULTS, measurements.parquet(self.board)
         yield links.CITATION, downloads.citation(self.board).encode()
         yield self._page(
             links.INDEX,
