@@ -142,7 +142,11 @@ def interval(means: Floats) -> tuple[Floats, Floats]:
         Lower and upper bounds, each of shape ``(generators,)``.
     """
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(means, [tail, 1 - tail], axis=1)
+    # The quantiles of numpy, which take several times as long to find as all draws take to sort.
+    ordered = np.sort(means, axis=1)
+    place = np.array([tail, 1 - tail]) * (means.shape[1] - 1)
+    below, above = ordered[:, np.floor(place).astype(int)], ordered[:, np.ceil(place).astype(int)]
+    low, high = (below + (above - below) * (place % 1)).T
     return low, high
 
 
