@@ -105,22 +105,24 @@ def elo(losses: Floats) -> Floats:
     count, games = len(losses), losses.shape[-1] + 2 * VIRTUAL_WINS
     share = (win_rate(losses) * losses.shape[-1] + VIRTUAL_WINS) / games
     won = np.moveaxis(share, 0, -1).reshape(-1, count)
-    blocks = [_strengths(won[at : at + DRAWS_AT_ONCE]) for at in range(0, len(won), DRAWS_AT_ONCE)]
+    start = _strengths(won.mean(axis=0, keepdims=True), np.zeros(count))  # near to all draws
+    blocks = [_strengths(won[at : at + DRAWS_AT_ONCE], start) for at in range(0, len(won), DRAWS_AT_ONCE)]
     points: Floats = ELO_MEAN + ELO_SCALE * np.concatenate(blocks).T
     return points.reshape(share.shape)
 
 
-def _strengths(won: Floats) -> Floats:
+def _strengths(won: Floats, start: Floats) -> Floats:
     """The most likely strengths by the model of Bradley and Terry, around a mean of 0, if all pairs play equally often.
 
     Args:
         won: share of its games that each generator wins, between 0 and 1, shape ``(draws, generators)``.
+        start: strengths to start from.
 
     Returns:
         Shape ``(draws, generators)``.
     """
     count = won.shape[-1]
-    strength = np.log(won / (1 - won))
+    strength = np.broadcast_to(start, won.shape)
     for _ in range(NEWTON_STEPS):
         expected = 1 / (1 + np.exp(strength[..., None, :] - strength[..., :, None]))
         # Against itself each is expected to win half a game.
