@@ -229,14 +229,14 @@ class _Builder:
     def _chosen(self, metric: str, variant: str) -> Floats:
         """Values of one variant of a metric, shape ``(generators, cells)``, NaN where there is none."""
         own = self.values.metrics[metric]
-        same = self._variant[self.values.kind[own]] == variant
+        same = (self._variant == variant)[self.values.kind[own]]
         known = own.start + np.flatnonzero(same & ~np.isnan(self.values.value[own]))
         return self.table.grid(self.values.value[known], self.values.record[known])
 
     def _unsupported(self, metric: str) -> Bools:
         """Where a metric does not apply to the synthetic table, shape ``(generators, cells)``."""
         own = self.values.metrics[metric]
-        said = self._status[self.values.kind[own]] == Status.UNSUPPORTED
+        said = (self._status == Status.UNSUPPORTED)[self.values.kind[own]]
         found = np.zeros(len(self.table.cells), bool)
         found[self.values.record[own][said]] = True
         return self._where(found)

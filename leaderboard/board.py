@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -224,8 +224,7 @@ class Standing:
     group: int
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(NamedTuple):
     """One record of a generator on a dataset.
 
     Attributes:
@@ -250,7 +249,7 @@ class Repeat:
     seconds: float
     peak_memory_mb: float | None
     digest: str
-    origin: str | Record = field(repr=False)
+    origin: str | Record
 
     @property
     def source(self) -> Path | Record:

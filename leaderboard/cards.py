@@ -80,20 +80,20 @@ def headline_variants(values: Values) -> dict[str, str]:
     """
     names: dict[str, int] = {}
     variant_of = np.array([names.setdefault(variant, len(names)) for _, _, variant, *_ in values.kinds], np.int32)
-    preference = np.array([_preference(name) for name in names], np.int32)
+    preference = np.array([_preference(name) for name in names], np.intp)
     standing = np.array([status != OUTDATED for *_, status, _ in values.kinds], bool)
     shown = {}
     for metric, own in values.metrics.items():
-        kind, record = values.kind[own], values.record[own]
-        variant = variant_of[kind]
-        exists = np.zeros(len(names), bool)
-        exists[variant[~np.isnan(values.value[own])]] = True
-        votes = exists[variant] & standing[kind]
+        kind = values.kind[own]
+        valued = np.bincount(kind[~np.isnan(values.value[own])], minlength=len(standing)) > 0
+        votes = (standing & np.isin(variant_of, variant_of[valued]))[kind]
         if not votes.any():
             continue
-        variant, record = variant[votes], record[votes]
-        order = np.lexsort((preference[variant], record))  # which is stable: of equals the first in the record's order
-        count = np.bincount(variant[order][_first_of_each(record[order])], minlength=len(names))
+        variant, record = variant_of[kind[votes]], values.record[own][votes]
+        # Of each record the least preference, of equals the first in the record's order.
+        rank = preference[variant] * len(variant) + np.arange(len(variant))
+        best = np.minimum.reduceat(rank, np.flatnonzero(_first_of_each(record))) % len(variant)
+        count = np.bincount(variant[best], minlength=len(names))
         found = {name: int(count[n]) for name, n in names.items() if count[n]}
         shown[metric] = min(found, key=lambda v: (-found[v], _preference(v), v))
     return shown

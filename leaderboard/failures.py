@@ -38,7 +38,8 @@ def holes(table: Table, values: Values) -> tuple[Failure, ...]:
         values: theirs, see :func:`synthward.leaderboard.cards.judged`.
     """
     told = values.of_kinds([bool(reason) for *_, reason in values.kinds])
-    where = np.flatnonzero((told | np.isnan(values.value)) & table.usable[values.record])
+    where = np.flatnonzero(told | np.isnan(values.value))
+    where = where[table.usable[values.record[where]]]
     record = values.record[where]
     shape = (len(table.datasets), len(values.kinds), len(table.generators))
     of_what = np.ravel_multi_index((table.dataset[record], values.kind[where], table.generator[record]), shape)

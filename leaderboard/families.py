@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..results.record import Family, MetricCard
 from . import bootstrap, rank
-from .board import Column, FamilyScores, Imputed, Mark, Standing
+from .board import Column, FamilyScores, Imputed, Mark, Score, Standing
 from .naming import is_reference
 from .normalise import combined, scaled
 from .scoring import Cells, loss
@@ -34,6 +34,18 @@ SCALES: dict[Family, tuple[str, str]] = {
 }
 
 
+@dataclass(frozen=True)
+class _Grid:
+    """What is scored as one metric: values of shape ``(generators, cells)``, and the rest as in ``FamilyScores``."""
+
+    card: MetricCard
+    values: Floats
+    aspects: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    floor: str = ""
+    ceiling: str = ""
+    at_floor: dict[str, float] = field(default_factory=dict)
+
+
 def family_scores(
     cells: Cells,
     columns: Sequence[Column],
@@ -50,8 +62,31 @@ def family_scores(
         undefined: by metric, whether there is none because the metric does not apply to the synthetic table.
         rows: number of synthetic rows, shape ``(generators, cells)``.
     """
-    found = [_family(cells, family, columns, values, undefined) for family in SCALES]
-    return [scores for scores in (*found, _cost(cells, values, rows)) if scores is not None]
+    found = (*(_family(cells, family, columns, values, undefined) for family in SCALES), _cost(values, rows))
+    grids = [grid for grid in found if grid is not None]
+    scored = cells.score_all([(grid.card, "", grid.values) for grid in grids])
+    return [_compared(cells, grid, column, by_row) for grid, (column, by_row) in zip(grids, scored, strict=True)]
+
+
+def _compared(cells: Cells, grid: _Grid, column: Column, by_row: Sequence[Score]) -> FamilyScores:
+    """A score over datasets, and who is ahead by it if it is ranked."""
+    labels = [label for g, label in enumerate(cells.generators) if cells.complete[g] and 0 < by_row[g].n == by_row[g].k]
+    standings, pairwise, friedman = _standings(cells, labels if column.ranked else [], grid.values)
+    marks = _marks(standings)
+    return FamilyScores(
+        column,
+        grid.aspects,
+        grid.floor,
+        grid.ceiling,
+        {label: replace(s, mark=marks.get(label, "")) for label, s in zip(cells.generators, by_row, strict=True)},
+        _by_dataset(cells, grid.values),
+        _covered(cells, grid.values),
+        _imputed(cells, grid.card, grid.values) if grid.floor else {},
+        grid.at_floor,
+        standings,
+        pairwise,
+        friedman,
+    )
 
 
 def _family(
@@ -60,8 +95,8 @@ def _family(
     columns: Sequence[Column],
     values: Mapping[str, Floats],
     undefined: Mapping[str, Bools],
-) -> FamilyScores | None:
-    """All ranked metrics of a family as one score; ``None`` without a metric that has a scale."""
+) -> _Grid | None:
+    """All ranked metrics of a family as one; ``None`` without a metric that has a scale."""
     floor, ceiling = SCALES[family]
     found: list[tuple[MetricCard, Floats, Bools]] = []
     at_floor, entries = np.zeros(len(cells.generators)), 0
@@ -84,23 +119,13 @@ def _family(
     if ceiling == IDEAL:
         grid[_references(cells, REAL)] = np.nan
     whole = MetricCard(name=family, family=family, direction="max", ideal=1.0, definition=f"{family} score")
-    column, by_row = cells.score(whole, "", grid)
-    labels = [cells.generators[g] for g, s in enumerate(by_row) if cells.complete[g] and 0 < s.n == s.k]
-    standings, pairwise, friedman = _standings(cells, labels, grid)
-    marks = _marks(standings)
-    return FamilyScores(
-        column,
+    return _Grid(
+        whole,
+        grid,
         {a: tuple(c.name for (c, _, _), name in zip(found, names, strict=True) if name == a) for a in names},
         floor,
         ceiling,
-        {label: replace(s, mark=marks.get(label, "")) for label, s in zip(cells.generators, by_row, strict=True)},
-        _by_dataset(cells, grid),
-        _covered(cells, grid),
-        _imputed(cells, whole, grid),
         {label: float(at_floor[g] / entries) for g, label in enumerate(cells.generators) if at_floor[g]},
-        standings,
-        pairwise,
-        friedman,
     )
 
 
@@ -141,7 +166,7 @@ def _references(cells: Cells, name: str) -> list[int]:
     return [g for g, facts in enumerate(cells.facts) if is_reference(facts) and facts.name == name]
 
 
-def _cost(cells: Cells, values: Mapping[str, Floats], rows: Floats) -> FamilyScores | None:
+def _cost(values: Mapping[str, Floats], rows: Floats) -> _Grid | None:
     """Processor seconds per 1,000 rows; ``None`` where they were not measured."""
     if not {"fit_seconds", "sample_seconds"} <= set(values):
         return None
@@ -156,12 +181,7 @@ def _cost(cells: Cells, values: Mapping[str, Floats], rows: Floats) -> FamilySco
         ranked=False,
     )
     seconds = values["fit_seconds"] + values["sample_seconds"]
-    grid = np.divide(1000 * seconds, rows, out=np.full(rows.shape, np.nan), where=rows > 0)
-    column, by_row = cells.score(card, "", grid)
-    scores = dict(zip(cells.generators, by_row, strict=True))
-    return FamilyScores(
-        column, {}, "", "", scores, _by_dataset(cells, grid), _covered(cells, grid), {}, {}, {}, {}, None
-    )
+    return _Grid(card, np.divide(1000 * seconds, rows, out=np.full(rows.shape, np.nan), where=rows > 0))
 
 
 def _by_dataset(cells: Cells, grid: Floats) -> dict[str, dict[str, float]]:

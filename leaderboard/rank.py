@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .distributions import chi_squared_tail, studentized_range_quantile, sums_of_ranks, two_sided
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -24,8 +26,10 @@ ELO_MEAN, ELO_SCALE = 1000.0, 400 / np.log(10)  # a lead of 400 points stands fo
 # Half a win on either side of every pair: a generator that always wins would lie infinitely far ahead otherwise.
 VIRTUAL_WINS = 0.5
 DRAWS_AT_ONCE = 5  # which a processor's cache holds with 100 generators
-AT_ONCE = 50  # pairs tested at a time: of few datasets with ties the library goes through all signs of each
-NEWTON_STEPS, LONGEST_STEP, CLOSE = 100, 2.0, 1e-10
+# The error is about the square of the last step, by which the search has closed in.
+NEWTON_STEPS, LONGEST_STEP, CLOSE = 100, 2.0, 1e-6
+# Up to so many datasets p values of Wilcoxon's test are exact, without and with ties of differences: as scipy's are.
+EXACT, EXACT_TIED = 50, 13
 
 
 @dataclass(frozen=True)
@@ -44,30 +48,32 @@ class Friedman:
 
 
 def ranks(losses: Floats) -> Floats:
-    """Rank of every generator on every dataset, 1 for the least loss; equal losses share their mean rank."""
-    from scipy.stats import rankdata
-
-    found: Floats = rankdata(np.round(losses, DIGITS), axis=0)
-    return found
-
-
-def wins(losses: Floats) -> Floats:
-    """How often each generator is ahead of each other one, a tie counting half.
+    """Rank of every generator on every dataset, 1 for the least loss; equal losses share their mean rank.
 
     Args:
         losses: shape ``(generators, ..., datasets)``, with any number of bootstrap draws between.
 
     Returns:
-        Shape ``(..., generators, generators)``; the diagonal is 0.
+        The same shape.
     """
-    rounded = np.moveaxis(np.round(losses, DIGITS), 0, -1)
-    count, datasets = rounded.shape[-1], rounded.shape[-2]
-    ahead = np.zeros((*rounded.shape[:-2], count, count), np.int32)
-    for d in range(datasets):
-        ahead += rounded[..., d, :, None] < rounded[..., d, None, :]
-    found: Floats = (datasets + ahead - np.swapaxes(ahead, -1, -2)) / 2
-    found[..., np.arange(count), np.arange(count)] = 0
-    return found
+    found, _ = _ranked(np.moveaxis(np.round(losses, DIGITS), 0, -1))
+    moved: Floats = np.moveaxis(found, -1, 0)
+    return moved
+
+
+def _ranked(values: Floats) -> tuple[Floats, Ints]:
+    """Mean ranks along the last axis, and how many share each."""
+    order = np.argsort(values, axis=-1)
+    ordered = np.take_along_axis(values, order, axis=-1)
+    begins, ends = np.ones(values.shape, bool), np.ones(values.shape, bool)
+    begins[..., 1:] = ends[..., :-1] = ordered[..., 1:] != ordered[..., :-1]
+    place, last = np.arange(values.shape[-1]), values.shape[-1] - 1
+    first = np.maximum.accumulate(np.where(begins, place, 0), axis=-1)
+    final = np.minimum.accumulate(np.where(ends, place, last)[..., ::-1], axis=-1)[..., ::-1]
+    found, shared = np.empty(values.shape), np.empty(values.shape, np.intp)
+    np.put_along_axis(found, order, 1 + (first + final) / 2, axis=-1)
+    np.put_along_axis(shared, order, 1 + final - first, axis=-1)
+    return found, shared
 
 
 def win_rate(losses: Floats) -> Floats:
@@ -79,16 +85,16 @@ def win_rate(losses: Floats) -> Floats:
     Returns:
         Shape ``(generators, ...)``.
     """
-    rate = wins(losses).sum(axis=-1) / ((len(losses) - 1) * losses.shape[-1])
-    moved: Floats = np.moveaxis(rate, -1, 0)
-    return moved
+    rate: Floats = (len(losses) - ranks(losses)).sum(axis=-1) / ((len(losses) - 1) * losses.shape[-1])
+    return rate
 
 
 def elo(losses: Floats) -> Floats:
     """Strength of each generator by the model of Bradley and Terry (1952), in points of Elo around a mean of 1,000.
 
     The most likely strengths given all pairwise wins, and half a virtual win on either side of every pair, by Newton's
-    method: the likelihood is concave.
+    method: the likelihood is concave. Each pair meets on every dataset, so that how often a generator wins in all says
+    as much as whom it wins against.
 
     Args:
         losses: shape ``(generators, ..., datasets)``, two generators or more.
@@ -96,30 +102,32 @@ def elo(losses: Floats) -> Floats:
     Returns:
         Shape ``(generators, ...)``.
     """
-    won = wins(losses)
-    count = len(losses)
-    games = (won + VIRTUAL_WINS * (1 - np.eye(count))).reshape(-1, count, count)
-    blocks = [_strengths(games[at : at + DRAWS_AT_ONCE]) for at in range(0, len(games), DRAWS_AT_ONCE)]
-    points: Floats = np.moveaxis(ELO_MEAN + ELO_SCALE * np.concatenate(blocks).reshape(won.shape[:-1]), -1, 0)
-    return points
+    count, games = len(losses), losses.shape[-1] + 2 * VIRTUAL_WINS
+    share = (win_rate(losses) * losses.shape[-1] + VIRTUAL_WINS) / games
+    won = np.moveaxis(share, 0, -1).reshape(-1, count)
+    start = _strengths(won.mean(axis=0, keepdims=True), np.zeros(count))  # near to all draws
+    blocks = [_strengths(won[at : at + DRAWS_AT_ONCE], start) for at in range(0, len(won), DRAWS_AT_ONCE)]
+    points: Floats = ELO_MEAN + ELO_SCALE * np.concatenate(blocks).T
+    return points.reshape(share.shape)
 
 
-def _strengths(won: Floats) -> Floats:
-    """The most likely strengths by the model of Bradley and Terry, around a mean of 0.
+def _strengths(won: Floats, start: Floats) -> Floats:
+    """The most likely strengths by the model of Bradley and Terry, around a mean of 0, if all pairs play equally often.
 
     Args:
-        won: shape ``(draws, generators, generators)``.
+        won: share of its games that each generator wins, between 0 and 1, shape ``(draws, generators)``.
+        start: strengths to start from.
 
     Returns:
         Shape ``(draws, generators)``.
     """
     count = won.shape[-1]
-    games = won + np.swapaxes(won, -1, -2)
-    strength = np.zeros(won.shape[:-1])
+    strength = np.broadcast_to(start, won.shape)
     for _ in range(NEWTON_STEPS):
         expected = 1 / (1 + np.exp(strength[..., None, :] - strength[..., :, None]))
-        gradient = (won - games * expected).sum(axis=-1)
-        weight = games * expected * (1 - expected)
+        # Against itself each is expected to win half a game.
+        gradient = (count - 1) * won + 0.5 - expected.sum(axis=-1)
+        weight = expected * (1 - expected)
         # The model knows differences alone; the added constant holds their mean at 0.
         curvature = weight.sum(axis=-1)[..., None] * np.eye(count) - weight + 1 / count
         step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
@@ -152,47 +160,61 @@ def friedman(losses: Floats) -> Friedman | None:
     Returns:
         ``None`` with fewer than three generators or two datasets.
     """
-    from scipy.stats import friedmanchisquare, studentized_range
-
     count, datasets = losses.shape
     if count < 3 or datasets < 2:
         return None
-    order = ranks(losses)
-    quantile = float(studentized_range.ppf(1 - ALPHA, count, np.inf)) / np.sqrt(2)
+    quantile = studentized_range_quantile(1 - ALPHA, count) / np.sqrt(2)
     difference = float(quantile * np.sqrt(count * (count + 1) / (6 * datasets)))
-    if (order == order[0]).all():  # every dataset a tie of all: the statistic is 0 / 0
+    off = ranks(losses) - (count + 1) / 2
+    if not off.any():  # every dataset a tie of all: the statistic is 0 / 0
         return Friedman(0.0, 1.0, difference)
-    tested = friedmanchisquare(*order)
-    return Friedman(float(tested.statistic), float(tested.pvalue), difference)
+    statistic = float((count - 1) * (off.sum(axis=1) ** 2).sum() / (off**2).sum())
+    return Friedman(statistic, chi_squared_tail(statistic, count - 1), difference)
 
 
 def wilcoxon(losses: Floats) -> Floats:
     """P values of Wilcoxon's signed-rank test for every pair of generators, two-sided, not corrected.
 
-    Datasets on which two are equal are left out first, as by Wilcoxon himself: few datasets get exact p values then.
+    Datasets on which two are equal are left out first, as by Wilcoxon himself. Over few datasets p values are exact,
+    over many by the normal distribution, with its correction for ties and none for continuity.
 
     Returns:
         Shape ``(generators, generators)``, symmetric, 1 on the diagonal and where two never differ.
     """
-    from scipy.stats import wilcoxon as signed_ranks
-
-    pairs = np.triu_indices(len(losses), 1)
-    difference = np.round(losses[pairs[0]] - losses[pairs[1]], DIGITS)
-    known = (difference != 0).sum(axis=1)
-    # Those that differ first. The library chooses a method for all rows that it is given, so it is given rows alike.
-    difference = np.take_along_axis(difference, np.argsort(difference == 0, axis=1, kind="stable"), axis=1)
-    p = np.ones(len(difference))
-    for n in np.unique(known[known > 0]).tolist():
-        tied = (np.diff(np.sort(np.abs(difference[:, :n]), axis=1), axis=1) == 0).any(axis=1)
-        for alike in (tied, ~tied):
-            rows = np.flatnonzero(alike & (known == n))
-            for block in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
-                if len(block):
-                    p[block] = signed_ranks(difference[block, :n], axis=1).pvalue
     found = np.ones((len(losses), len(losses)))
-    found[pairs] = p
-    found.T[pairs] = p
+    for g in range(len(losses) - 1):
+        found[g, g + 1 :] = found[g + 1 :, g] = _signed_ranks(np.round(losses[g] - losses[g + 1 :], DIGITS))
     return found
+
+
+def _signed_ranks(difference: Floats) -> Floats:
+    """P values of Wilcoxon's signed-rank test.
+
+    Args:
+        difference: shape ``(pairs, datasets)``.
+
+    Returns:
+        Shape ``(pairs,)``.
+    """
+    differs = difference != 0
+    known = differs.sum(axis=1)
+    among_all, shared = _ranked(np.abs(difference))
+    order = np.where(differs, among_all - (~differs).sum(axis=1)[:, None], 0)  # zeros are the least of all
+    positive = np.where(difference > 0, order, 0).sum(axis=1)
+    ties = np.where(differs, shared**2 - 1, 0).sum(axis=1)  # the sum of t³ - t over all ties of t differences
+    p = np.ones(len(difference))
+    exact = known <= np.where(ties == 0, EXACT, EXACT_TIED)
+    n = known[~exact]
+    deviation = np.sqrt((n * (n + 1) * (2 * n + 1) - ties[~exact] / 2) / 24)
+    p[~exact] = two_sided((positive[~exact] - n * (n + 1) / 4) / deviation)
+    doubled = np.sort(2 * order[exact], axis=1).astype(int)  # whole numbers, of mean ranks too
+    alike, which = np.unique(doubled, axis=0, return_inverse=True)
+    for number, pattern in enumerate(alike):
+        below = sums_of_ranks(tuple(pattern[pattern > 0].tolist()))
+        rows = np.flatnonzero(exact)[which == number]
+        reached = (2 * positive[rows]).astype(int)
+        p[rows] = np.minimum(1, 2 * below[np.minimum(reached, len(below) - 1 - reached)])
+    return p
 
 
 def holm(p: Floats) -> Floats:

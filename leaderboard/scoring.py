@@ -12,17 +12,20 @@ from . import bootstrap
 from .board import Column, Mark, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
     from ..results.record import GeneratorFacts, MetricCard
+    from .board import Basis
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.intp]
     Bools = npt.NDArray[np.bool_]
+    Member = tuple[int, Ints, Bools]  # of a group: number of a metric, its generators there, who is compared on it
 
 AT_ONCE = 10  # generators; 80 MB for 100 datasets and 10,000 draws
+ROWS_AT_ONCE = 50  # for which a matrix product costs little more than for one
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Cells:
             Of each metric its column, and the scores of all generators.
         """
         scored: list[tuple[Column, list[Score]]] = []
-        groups: dict[bytes, list[tuple[int, Ints, Bools]]] = defaultdict(list)
+        groups: dict[bytes, list[Member]] = defaultdict(list)
         for number, (card, variant, values) in enumerate(metrics):
             known = ~np.isnan(values)
             applies = self.counted & np.isin(self.dataset, self.dataset[self.counted & known.any(axis=0)])
@@ -80,49 +83,68 @@ class Cells:
         for mask, members in groups.items():  # the draws are made once for all metrics over the same cells
             cells = np.frombuffer(mask, bool)
             dataset = self.dataset[cells]
-            draws = bootstrap.Draws(dataset, self.draws, self.seed) if bootstrap.basis(dataset) else None
-            for number, generators, compared in members:
-                column, by_row = scored[number]
-                values = metrics[number][2][np.ix_(generators, cells)]
-                scores = _scores(column, values, dataset, by_row[0].n, compared[generators], draws)
-                for g, score in zip(generators.tolist(), scores, strict=True):
-                    by_row[g] = score
+            basis = bootstrap.basis(dataset)
+            draws = bootstrap.Draws(dataset, self.draws, self.seed) if basis else None
+            for batch in _batches(members):
+                values = np.concatenate([metrics[number][2][np.ix_(own, cells)] for number, own, _ in batch])
+                means = bootstrap.by_dataset(values, dataset)
+                drawn = np.empty((len(values), 0)) if draws is None else draws.means(values)
+                ends = np.cumsum([len(own) for _, own, _ in batch])[:-1]
+                parts = (np.split(rows, ends) for rows in (values, means, drawn))
+                for (number, generators, compared), *own in zip(batch, *parts, strict=True):
+                    column, by_row = scored[number]
+                    scores = _scores(column, by_row[0].n, basis, compared[generators], draws, *own)
+                    for g, score in zip(generators.tolist(), scores, strict=True):
+                        by_row[g] = score
         return scored
+
+
+def _batches(members: Sequence[Member]) -> Iterator[list[Member]]:
+    """Members that have at least ``ROWS_AT_ONCE`` generators together, but for the last."""
+    batch: list[Member] = []
+    for member in members:
+        batch.append(member)
+        if sum(len(generators) for _, generators, _ in batch) >= ROWS_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _scores(
     column: Column,
-    values: Floats,
-    dataset: npt.NDArray[np.intp],
     n: int,
+    basis: Basis,
     compared: Bools,
     draws: bootstrap.Draws | None,
+    values: Floats,
+    means: Floats,
+    drawn: Floats,
 ) -> list[Score]:
     """Score generators that have a value in all of the same cells.
 
     Args:
         column: the metric.
-        values: shape ``(generators, cells)``, no NaN.
-        dataset: the dataset of each cell, shape ``(cells,)``.
         n: number of cells in which the metric applies.
+        basis: what there is to resample in the cells that have values.
         compared: which of the generators are compared, shape ``(generators,)``.
         draws: of these cells; ``None`` where there is nothing to resample.
+        values: shape ``(generators, cells)``, no NaN.
+        means: their means by dataset, shape ``(generators, datasets)``.
+        drawn: their means by draw, shape ``(generators, draws)``; not looked at without draws.
     """
-    grid = bootstrap.by_dataset(values, dataset)
-    losses = loss(column.card, grid).mean(axis=1) if column.ranked else np.zeros(len(values))
+    losses = loss(column.card, means).mean(axis=1) if column.ranked else np.zeros(len(values))
     bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(values)
     marks: list[Mark] = [""] * len(values)
     if draws is not None:
-        drawn = draws.means(values)
         bounds = list(zip(*(ends.tolist() for ends in bootstrap.interval(drawn)), strict=True))
         if column.ranked and compared.sum() > 1:
             marks = _marks(losses, _drawn_losses(column.card, values, drawn, draws), compared)
     aims = column.ranked and column.card.direction == "target"
     distances = losses.tolist() if aims else [None] * len(values)
-    basis = bootstrap.basis(dataset)
     return [
         Score(mean, low, high, basis, values.shape[1], n, distance, mark)
-        for mean, (low, high), distance, mark in zip(grid.mean(axis=1).tolist(), bounds, distances, marks, strict=True)
+        for mean, (low, high), distance, mark in zip(means.mean(axis=1).tolist(), bounds, distances, marks, strict=True)
     ]
 
 

@@ -219,17 +219,17 @@ def _values(results: Results, records: Ints, card_sets: Ints) -> Values:
     counts = np.array([cell.values for cell in results.cells], np.intp)
     starts = np.cumsum(counts) - counts
     counts, starts = counts[records], starts[records]
-    record = np.repeat(np.arange(len(records), dtype=np.int32), counts)
-    place = np.arange(len(record), dtype=np.int32)
-    if (starts != np.cumsum(counts) - counts).any():  # not all of them, or in another order
-        place += np.repeat((starts - (np.cumsum(counts) - counts)).astype(np.int32), counts)
+    kind, value, shift = results.kind, results.value, starts - (np.cumsum(counts) - counts)
+    if shift.any() or counts.sum() < len(value):  # not all of them, or in another order
+        place = np.arange(counts.sum()) + np.repeat(shift, counts)
+        kind, value = kind[place], value[place]
     names: dict[str, int] = {}
-    metric_of = np.array([names.setdefault(metric, len(names)) for metric, *_ in results.kinds], np.int32)
-    metric = metric_of[results.kind[place]]
-    # Of 16 bits numpy sorts by radix, several times as fast.
-    order = np.argsort(metric.astype(np.int16) if len(names) < 2**15 else metric, kind="stable").astype(np.int32)
-    record, place, metric = record[order], place[order], metric[order]
-    kind, value = results.kind[place], results.value[place]
+    metric_of = [names.setdefault(metric, len(names)) for metric, *_ in results.kinds]
+    # Of 8 or 16 bits numpy sorts by radix, several times as fast.
+    metric = np.array(metric_of, np.min_scalar_type(len(names)))[kind]
+    order = np.argsort(metric, kind="stable")
+    record = np.repeat(np.arange(len(records), dtype=np.int32), counts)[order]
+    kind, value = kind[order], value[order]
     usable = np.array([status in USABLE for *_, status, _ in results.kinds], bool)[kind]
     usable &= np.array([results.cells[n].status in USABLE for n in records.tolist()], bool)[record]
     value[~(usable & np.isfinite(value))] = np.nan
@@ -239,17 +239,21 @@ def _values(results: Results, records: Ints, card_sets: Ints) -> Values:
         for name, card in by_metric.items():
             if name in names:
                 card_of[n, names[name]] = cards.setdefault(card, len(cards))
-    ends = np.searchsorted(metric, np.arange(len(names) + 1, dtype=metric.dtype))
-    slices = {name: slice(int(ends[n]), int(ends[n + 1])) for name, n in names.items() if ends[n] < ends[n + 1]}
+    ends = np.cumsum(np.bincount(metric, minlength=len(names))).tolist()
+    slices = {name: slice(a, b) for name, a, b in zip(names, [0, *ends], ends, strict=False) if a < b}
+    by = np.empty(len(record), np.int32)
+    for name, own in slices.items():
+        by[own] = card_of[card_sets, names[name]][record[own]]
     asked = {}
     if MEMORISATION in slices:
         own = slices[MEMORISATION]
-        asked = {own.start + n: results.asked[at] for n, at in enumerate(place[own].tolist())}
+        places = order[own] + shift[record[own]]
+        asked = {own.start + n: results.asked[at] for n, at in enumerate(places.tolist())}
     return Values(
         metrics=dict(sorted(slices.items(), key=lambda item: order[item[1].start])),
         record=record,
         kind=kind,
-        card=card_of[card_sets[record], metric],
+        card=by,
         value=value,
         kinds=results.kinds,
         cards=list(cards),

@@ -198,6 +198,12 @@ def test_means_by_weights_are_the_means_over_the_drawn_datasets():
     np.testing.assert_allclose(draws.means(np.ones((1, 7))), 1)
 
 
+@pytest.mark.parametrize("draws", [1, 2, 40, 41, 300, 2000])
+def test_bounds_of_intervals_are_numpys_quantiles(draws):
+    means = np.random.default_rng(0).normal(size=(3, draws))
+    np.testing.assert_allclose(bootstrap.interval(means), np.quantile(means, [0.025, 0.975], axis=1), rtol=1e-12)
+
+
 def test_of_two_records_of_a_cell_in_one_folder_the_first_stands_and_the_other_is_named(folder, tmp_path):
     first = sorted((folder / "dataset_000").glob("copy-0-*.json"))[0]
     for name in folder.glob("cards-*.json"):
