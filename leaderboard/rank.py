@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .distributions import chi_squared_tail, studentized_range_quantile, sums_of_ranks, two_sided
-
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -28,8 +26,7 @@ VIRTUAL_WINS = 0.5
 DRAWS_AT_ONCE = 5  # which a processor's cache holds with 100 generators
 # The error is about the square of the last step, by which the search has closed in.
 NEWTON_STEPS, LONGEST_STEP, CLOSE = 100, 2.0, 1e-6
-# Up to so many datasets p values of Wilcoxon's test are exact, without and with ties of differences: as scipy's are.
-EXACT, EXACT_TIED = 50, 13
+AT_ONCE = 50  # pairs tested at a time: of few datasets with ties the library goes through all signs of each
 
 
 @dataclass(frozen=True)
@@ -56,24 +53,10 @@ def ranks(losses: Floats) -> Floats:
     Returns:
         The same shape.
     """
-    found, _ = _ranked(np.moveaxis(np.round(losses, DIGITS), 0, -1))
-    moved: Floats = np.moveaxis(found, -1, 0)
-    return moved
+    from scipy.stats import rankdata
 
-
-def _ranked(values: Floats) -> tuple[Floats, Ints]:
-    """Mean ranks along the last axis, and how many share each."""
-    order = np.argsort(values, axis=-1)
-    ordered = np.take_along_axis(values, order, axis=-1)
-    begins, ends = np.ones(values.shape, bool), np.ones(values.shape, bool)
-    begins[..., 1:] = ends[..., :-1] = ordered[..., 1:] != ordered[..., :-1]
-    place, last = np.arange(values.shape[-1]), values.shape[-1] - 1
-    first = np.maximum.accumulate(np.where(begins, place, 0), axis=-1)
-    final = np.minimum.accumulate(np.where(ends, place, last)[..., ::-1], axis=-1)[..., ::-1]
-    found, shared = np.empty(values.shape), np.empty(values.shape, np.intp)
-    np.put_along_axis(found, order, 1 + (first + final) / 2, axis=-1)
-    np.put_along_axis(shared, order, 1 + final - first, axis=-1)
-    return found, shared
+    found: Floats = rankdata(np.round(losses, DIGITS), axis=0)
+    return found
 
 
 def win_rate(losses: Floats) -> Floats:
@@ -160,61 +143,47 @@ def friedman(losses: Floats) -> Friedman | None:
     Returns:
         ``None`` with fewer than three generators or two datasets.
     """
+    from scipy.stats import friedmanchisquare, studentized_range
+
     count, datasets = losses.shape
     if count < 3 or datasets < 2:
         return None
-    quantile = studentized_range_quantile(1 - ALPHA, count) / np.sqrt(2)
+    order = ranks(losses)
+    quantile = float(studentized_range.ppf(1 - ALPHA, count, np.inf)) / np.sqrt(2)
     difference = float(quantile * np.sqrt(count * (count + 1) / (6 * datasets)))
-    off = ranks(losses) - (count + 1) / 2
-    if not off.any():  # every dataset a tie of all: the statistic is 0 / 0
+    if (order == order[0]).all():  # every dataset a tie of all: the statistic is 0 / 0
         return Friedman(0.0, 1.0, difference)
-    statistic = float((count - 1) * (off.sum(axis=1) ** 2).sum() / (off**2).sum())
-    return Friedman(statistic, chi_squared_tail(statistic, count - 1), difference)
+    tested = friedmanchisquare(*order)
+    return Friedman(float(tested.statistic), float(tested.pvalue), difference)
 
 
 def wilcoxon(losses: Floats) -> Floats:
     """P values of Wilcoxon's signed-rank test for every pair of generators, two-sided, not corrected.
 
-    Datasets on which two are equal are left out first, as by Wilcoxon himself. Over few datasets p values are exact,
-    over many by the normal distribution, with its correction for ties and none for continuity.
+    Datasets on which two are equal are left out first, as by Wilcoxon himself: few datasets get exact p values then.
 
     Returns:
         Shape ``(generators, generators)``, symmetric, 1 on the diagonal and where two never differ.
     """
-    found = np.ones((len(losses), len(losses)))
-    for g in range(len(losses) - 1):
-        found[g, g + 1 :] = found[g + 1 :, g] = _signed_ranks(np.round(losses[g] - losses[g + 1 :], DIGITS))
-    return found
+    from scipy.stats import wilcoxon as signed_ranks
 
-
-def _signed_ranks(difference: Floats) -> Floats:
-    """P values of Wilcoxon's signed-rank test.
-
-    Args:
-        difference: shape ``(pairs, datasets)``.
-
-    Returns:
-        Shape ``(pairs,)``.
-    """
-    differs = difference != 0
-    known = differs.sum(axis=1)
-    among_all, shared = _ranked(np.abs(difference))
-    order = np.where(differs, among_all - (~differs).sum(axis=1)[:, None], 0)  # zeros are the least of all
-    positive = np.where(difference > 0, order, 0).sum(axis=1)
-    ties = np.where(differs, shared**2 - 1, 0).sum(axis=1)  # the sum of t³ - t over all ties of t differences
+    pairs = np.triu_indices(len(losses), 1)
+    difference = np.round(losses[pairs[0]] - losses[pairs[1]], DIGITS)
+    known = (difference != 0).sum(axis=1)
+    # Those that differ first. The library chooses a method for all rows that it is given, so it is given rows alike.
+    difference = np.take_along_axis(difference, np.argsort(difference == 0, axis=1, kind="stable"), axis=1)
     p = np.ones(len(difference))
-    exact = known <= np.where(ties == 0, EXACT, EXACT_TIED)
-    n = known[~exact]
-    deviation = np.sqrt((n * (n + 1) * (2 * n + 1) - ties[~exact] / 2) / 24)
-    p[~exact] = two_sided((positive[~exact] - n * (n + 1) / 4) / deviation)
-    doubled = np.sort(2 * order[exact], axis=1).astype(int)  # whole numbers, of mean ranks too
-    alike, which = np.unique(doubled, axis=0, return_inverse=True)
-    for number, pattern in enumerate(alike):
-        below = sums_of_ranks(tuple(pattern[pattern > 0].tolist()))
-        rows = np.flatnonzero(exact)[which == number]
-        reached = (2 * positive[rows]).astype(int)
-        p[rows] = np.minimum(1, 2 * below[np.minimum(reached, len(below) - 1 - reached)])
-    return p
+    for n in np.unique(known[known > 0]).tolist():
+        tied = (np.diff(np.sort(np.abs(difference[:, :n]), axis=1), axis=1) == 0).any(axis=1)
+        for alike in (tied, ~tied):
+            rows = np.flatnonzero(alike & (known == n))
+            for block in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
+                if len(block):
+                    p[block] = signed_ranks(difference[block, :n], axis=1).pvalue
+    found = np.ones((len(losses), len(losses)))
+    found[pairs] = p
+    found.T[pairs] = p
+    return found
 
 
 def holm(p: Floats) -> Floats:

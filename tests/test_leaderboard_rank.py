@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from synthward.leaderboard import distributions, rank
+from synthward.leaderboard import rank
 
 LOSSES = st.builds(
     lambda values, scale: values * scale,
@@ -53,14 +53,6 @@ def test_ranks_wins_and_elo_do_not_depend_on_scale_or_order(losses):
 
 @given(LOSSES)
 @settings(max_examples=30, deadline=None, derandomize=True)
-def test_ranks_are_scipys(losses):
-    expected = stats.rankdata(np.round(losses, 12), axis=0)
-    np.testing.assert_array_equal(rank.ranks(losses), expected)
-    np.testing.assert_array_equal(rank.ranks(losses[:, None]), expected[:, None])
-
-
-@given(LOSSES)
-@settings(max_examples=30, deadline=None, derandomize=True)
 def test_friedman_is_scipys(losses):
     found = rank.friedman(losses)
     if (rank.ranks(losses) == rank.ranks(losses)[0]).all():
@@ -69,20 +61,6 @@ def test_friedman_is_scipys(losses):
     expected = stats.friedmanchisquare(*losses)
     assert found.statistic == pytest.approx(expected.statistic)
     assert found.p == pytest.approx(expected.pvalue)
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 9, 10, 99, 500])
-@pytest.mark.parametrize("value", [0, 1e-9, 0.5, 3, 40, 500, 1e5])
-def test_tails_of_chi_squared_are_scipys(value, freedom):
-    expected = stats.chi2.sf(value, freedom)
-    assert distributions.chi_squared_tail(value, freedom) == pytest.approx(expected, rel=1e-9, abs=1e-300)
-
-
-@pytest.mark.parametrize("count", [2, 3, 10, 100, 1000])
-@pytest.mark.parametrize("share", [0.5, 0.95, 0.999])
-def test_quantiles_of_the_studentized_range_are_scipys(share, count):
-    expected = stats.studentized_range.ppf(share, count, np.inf)
-    assert distributions.studentized_range_quantile(share, count) == pytest.approx(expected, rel=1e-9)
 
 
 def test_friedman_needs_three_generators_and_two_datasets():
@@ -132,7 +110,9 @@ def test_pairwise_wilcoxon_with_holm_is_that_of_the_libraries(losses):
 
 @pytest.mark.parametrize("datasets", [1, 2, 13, 14, 50, 51, 120])
 @pytest.mark.parametrize("digits", [1, 9])
-def test_wilcoxon_is_scipys_over_few_datasets_and_many_with_ties_and_without(datasets, digits):
+def test_wilcoxon_of_all_pairs_at_once_is_that_of_each_over_few_datasets_and_many_with_ties_and_without(
+    datasets, digits
+):
     rng = np.random.default_rng(datasets)
     # No difference is 0: scipy counts those in where it chooses between exact p values and approximate ones.
     gaps = np.round(rng.uniform(0.1, 1, (3, datasets)), digits) * rng.choice([-1, 1, 1], (3, datasets))
