@@ -157,7 +157,7 @@ class Decoder:
         cards = "" if stored.cards is UNSET else stored.cards
         kinds = tuple([(m.metric, m.version, m.variant, m.status, m.reason) for m in measured])
         layout = self._layouts[kinds, cards]
-        values = np.array([m.value for m in measured], dtype=float)
+        values = np.fromiter([m.value for m in measured], float, len(measured))
         return Decoded(
             id=stored.id,
             digest=stored.digest,
