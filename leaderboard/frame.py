@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 300
 MAX_ROWS = 2**53  # more rows than a float counts are no number of rows
 MEMORISATION = "memorisation"  # the metric of which more than its values is shown
+UNCOMPARED = frozenset({"name", "split_seed"})  # of a protocol
 
 
 class Cell(NamedTuple):
@@ -74,7 +75,7 @@ class Protocol:
     @property
     def compared(self) -> dict[str, Any]:
         """What the parts of the split and the number of rows follow from, without its name and its seed."""
-        return {key: value for key, value in self.stated.items() if key not in ("name", "split_seed")}
+        return {key: value for key, value in self.stated.items() if key not in UNCOMPARED}
 
     @property
     def split_seed(self) -> str:
@@ -147,6 +148,7 @@ class Collector:
         self._codes: dict[str, list[int]] = {name: [] for name in KEYS}
         self._protocols: dict[tuple[int, str], Protocol] = {}
         self._kinds: dict[Kind, int] = {}
+        self._known: dict[Kind, int] = {}  # by the kind as the record has it
         self._layouts: dict[Layout | tuple[Kind, ...], Ints] = {}
         self._kind: list[Ints] = []
         self._value: list[Floats] = []
@@ -184,9 +186,11 @@ class Collector:
             self._codes[name].append(self._tables[name].code(thing))
         layout = record.layout if isinstance(record, Decoded) else kinds
         if (codes := self._layouts.get(layout)) is None:
-            shown = [(m, version, v, s, plain(reason, MAX_MESSAGE)) for m, version, v, s, reason in kinds]
-            codes = np.array([self._kinds.setdefault(kind, len(self._kinds)) for kind in shown], np.int32)
-            self._layouts[layout] = codes
+            for kind in kinds:
+                if kind not in self._known:
+                    shown = (*kind[:4], plain(kind[4], MAX_MESSAGE))
+                    self._known[kind] = self._kinds.setdefault(shown, len(self._kinds))
+            codes = self._layouts[layout] = np.array([self._known[kind] for kind in kinds], np.int32)
         for place, m in kept.items():
             parts = (m.breakdown.get(part) for part in ("baseline", "distinct"))
             self._asked[self._count + place] = Asked(m.low, m.high, m.n, *parts)
@@ -227,7 +231,7 @@ class Collector:
 def unfit(record: Decoded | Record) -> str:
     """Why a record cannot be shown beside others, in one clause; empty if it can."""
     stated = record.identity.get("protocol")
-    if not isinstance(stated, dict) or not Protocol(record.track, stated).compared:
+    if not isinstance(stated, dict) or stated.keys() <= UNCOMPARED:
         return "names no protocol, so nothing says what to compare it with: run it again"
     if isinstance(record, Decoded):  # the rest was verified
         return ""

@@ -20,7 +20,9 @@ RECORD_NAME = "record.json"
 PORTRAIT_NAME = "portrait.json"  # of the attachment that a board draws the cell by, see `portrait`
 VERIFIED_NAME = "verified.json"
 CARDS_NAME = re.compile(r"cards-[0-9a-f]{64}\.json")
-AT_ONCE = 16  # texts in memory: few, so that they stay near the processor
+AT_ONCE = 64  # records whose values are checked together
+READING = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # bytes as they are, on Windows too
+USUAL_SIZE = 2**16  # of a record, or less
 CARDS: TypeAdapter[dict[str, MetricCard]] = TypeAdapter(dict[str, MetricCard])
 
 
@@ -119,8 +121,7 @@ def read_decoded(
     """
     decoder = Decoder(cards.read, keep)
     for block in _blocks(paths):
-        texts = {path: text for path in block if (text := _if_there(path)) is not None}
-        for path, record in zip(texts, decoder.decode(texts.values()), strict=True):
+        for path, record in zip(block, decoder.decode(map(_if_there, block)), strict=True):
             try:
                 yield path, record or read_record(Path(path), cards)
             except DamagedRecordError as error:
@@ -201,16 +202,21 @@ def _blocks(paths: Iterable[str]) -> Iterator[list[str]]:
         yield block
 
 
-def _if_there(path: str) -> bytes | None:
+def _if_there(path: str) -> bytes:
     try:
         return _text(path)
     except FileNotFoundError:
-        return None
+        return b""  # which is no record
 
 
 def _text(path: Path | str) -> bytes:
-    with open(path, "rb", buffering=0) as file:
-        data = file.readall()
+    file = os.open(path, READING)  # a file object would take half as long again
+    try:
+        data = os.read(file, USUAL_SIZE)
+        while more := os.read(file, USUAL_SIZE + len(data)):
+            data += more
+    finally:
+        os.close(file)
     return data.replace(b"\r\n", b"\n") if b"\r" in data else data  # git may have checked it out on Windows
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthward.leaderboard.frame import Collector
 from synthward.results.decoding import Decoded, Decoder
-from synthward.results.reading import CardFiles, DamagedRecordError, read_decoded, read_record, record_files
+from synthward.results.reading import USUAL_SIZE, CardFiles, DamagedRecordError, read_decoded, read_record, record_files
 from synthward.results.record import Attachment, Measurement, Record, Status, cell_id, indented_json, seal
 from synthward.results.store import Store
 
@@ -261,6 +261,24 @@ def test_ordinary_records_are_read_fast_and_alike(stored):
     assert all(isinstance(found, Decoded) for _, found in read_decoded(files, cards, pytest.fail))
     for file in files[::10]:
         assert assert_agree(Path(file).read_bytes(), (stored[0], cards)) is not None
+
+
+def test_a_file_is_read_to_its_end_and_one_that_is_gone_is_passed_over(stored, tmp_path):
+    (tmp_path / "large.json").write_text(text_of({**CONTENT, "details": {"long": "x" * 5 * USUAL_SIZE}}))
+    names = [str(tmp_path / name) for name in ("gone.json", "large.json", "gone too.json")]
+    ((name, record),) = read_decoded(names, stored[1], pytest.fail)
+    assert name == names[1]
+    assert isinstance(record, Decoded)
+
+
+def test_layouts_share_the_kinds_that_they_have_in_common(stored):
+    values = [{"metric": "column_shapes"}, {"metric": "tstr_f1", "status": "error", "reason": "one"}]
+    other = [values[0], {**values[1], "reason": "other"}]
+    texts = [text_of({**CONTENT, "measurements": measured}).encode() for measured in (values, other, values)]
+    one, two, again = (record.layout for record in Decoder(stored[1].read).decode(texts) if record)
+    assert again is one
+    assert two.kinds[0] is one.kinds[0]
+    assert [layout.kinds[1][4] for layout in (one, two)] == ["one", "other"]
 
 
 def test_bounds_are_checked_record_by_record(stored):
