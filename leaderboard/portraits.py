@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 200, 64  # of the bars of a numeric column, in pixels
 MISSING = 1.075, 1.15  # where the bar of missing values stands beside them, of their width
-ROW, LABELS, WORDS = 14, 90, 58  # height of a category, and widths of its label and of its shares in words
+ROW, LABELS, WORDS = 14, 90, 68  # height of a category, and widths of its label and of its shares in words
 CELL, NAMES = 10, 96  # of a heat map: side of a cell, and room for the last name
 STEPS = (0.05, 0.15, 0.3, 0.5, 0.7)  # of strengths, at which the colour changes
 LABEL, CATEGORY = 17, 14  # characters of a name and of a label

@@ -25,7 +25,7 @@ STATIC = files("synthward.leaderboard") / "static"
 BATCH = 10  # pages of cells that a process makes at a time
 LEAST_BATCHES = 4  # from which on other processes pay
 # In the order in which the browser is to run them.
-SITE_SCRIPTS = ("vendor/sortable.js", "vendor/sortable.a11y.js", "common.js", "board.js")
+SITE_SCRIPTS = ("vendor/sortable.js", "vendor/sortable.a11y.js", "common.js", "takeaway.js", "board.js")
 
 
 class Site:

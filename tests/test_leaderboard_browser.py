@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from typing import TYPE_CHECKING
 
@@ -255,6 +256,66 @@ def test_the_compare_page_gives_paired_differences_with_their_test(browser: Brow
             "document.querySelector('#compared thead').textContent.startsWith('Score or metrictvae')"
         )
         assert "Differences are from tvae" in page.locator("p.view").inner_text()
+        assert visit.peaceful(site)
+
+
+def taken(page: Page, named: str) -> list[list[str]]:
+    """The rows of the file that the button of a table gives."""
+    with page.expect_download() as found:
+        page.get_by_role("button", name=f"CSV as shown: {named}").first.click()
+    assert re.fullmatch(r"[a-z0-9-]+\.csv", found.value.suggested_filename)
+    return list(csv.reader(found.value.path().open(encoding="utf-8", newline="")))
+
+
+def test_the_values_of_a_cell_can_be_taken_away(browser: Browser, site: Path, made: Board) -> None:
+    section = made.sections[0]
+    visit = Visit(browser, (site / "cells" / "pbc" / "bayesian-network.html").as_uri())
+    with visit as page:
+        page.evaluate(OPEN)
+        heads, *rows = taken(page, "Values in standard")
+        assert heads[:3] == ["Metric", "Mean", "seed 0, split 0"]
+        own = [n for n, (dataset, *_) in enumerate(section.keys) if dataset == "pbc"]
+        values = {m: v[section.generators.index("bayesian_network"), own] for m, v in section.values.items()}
+        assert len(rows) == sum(not np.isnan(v).all() for v in values.values())
+        first = next(row for row in rows if row[0].startswith("column shapes"))
+        np.testing.assert_allclose([float(v) for v in first[2:]], values["column_shapes"], rtol=1e-11)
+        assert [row[0] for row in taken(page, "Repeats in standard")[1:]] == [str(section.keys[n][2]) for n in own]
+        assert visit.peaceful(site)
+
+
+def test_a_table_is_taken_away_as_it_is_shown(browser: Browser, site: Path, made: Board) -> None:
+    visit = Visit(browser, (site / "index.html").as_uri() + "#sees=all+training+rows")
+    with visit as page:
+        page.locator("table.sortable th", has_text="fidelity").first.click()
+        shown = [label for body in first_table(page) for label in body]
+        heads, *rows = taken(page, "Main table of standard")
+        assert [row[0].split()[0] for row in rows] == shown
+        assert 0 < len(shown) < len(made.sections[0].rows)
+        at = next(n for n, head in enumerate(heads) if head.startswith("fidelity"))
+        assert heads[at + 1] == f"{heads[at]}, interval"
+        family = made.sections[0].families[0]
+        for row in rows:
+            score = family.scores[row[0]]
+            assert float(row[at]) == pytest.approx(score.mean, rel=1e-11)
+            assert row[at + 1] == f"[{score.low:.3f}, {score.high:.3f}]".replace("-", "−")
+        assert visit.peaceful(site)
+
+
+def test_a_comparison_is_taken_away_with_a_row_for_each_generator(browser: Browser, site: Path, made: Board) -> None:
+    visit = Visit(browser, (site / "compare.html").as_uri() + "#protocol=standard&generator=ctgan_300&generator=tvae")
+    with visit as page:
+        page.wait_for_selector("#compared table")
+        heads, *rows = taken(page, "Comparison")
+        assert heads == ["metric", "generator", "mean", "difference", "low", "high", "p_corrected", "datasets"]
+        assert len(rows) == 2 * (len(made.sections[0].columns) + len(made.sections[0].families))
+        by_dataset = made.sections[0].families[0].by_dataset
+        apart = np.array([by_dataset["tvae"][d] - v for d, v in by_dataset["ctgan_300"].items()])
+        first, other = rows[:2]
+        assert first[1::2] == ["ctgan_300", "", "", ""]
+        assert other[1] == "tvae"
+        assert float(other[3]) == pytest.approx(apart.mean(), abs=1e-3)
+        assert float(other[4]) < apart.mean() < float(other[5])
+        assert float(other[6]) == pytest.approx(stats.wilcoxon(apart).pvalue, rel=1e-6)
         assert visit.peaceful(site)
 
 

@@ -1,13 +1,14 @@
 "use strict";
 // Generators side by side, and how each differs from the first. The address holds who is compared.
 (() => {
-  const {number, interval, mean, draws, resampled, bounds, wilcoxon, holm, loss, load, element} = synthward;
+  const {number, interval, mean, draws, resampled, bounds, wilcoxon, holm, loss, load, element, takeAway} = synthward;
   const data = JSON.parse(document.getElementById("data").textContent);
   const form = document.getElementById("compare");
   const options = form.querySelector(".options");
   const place = document.getElementById("compared");
   const note = document.querySelector(".view");
   const LEAST = 2, DRAWS = 2000;
+  const LISTED = ["metric", "generator", "mean", "difference", "low", "high", "p_corrected", "datasets"];
 
   const section = () => data.sections[form.elements.protocol.value];
   const baseline = form.elements.baseline;
@@ -54,7 +55,8 @@
     };
   }
 
-  function row(column, labels) {
+  /** A row of the table; what it says is added to `listed` too. */
+  function row(column, labels, listed) {
     const made = element("tr");
     const head = element("th", column.heading, {scope: "row"});
     head.append(element("small", column.better, {class: "dim"}));
@@ -66,6 +68,7 @@
     [first, ...others].forEach((values, n) => {
       const known = values.filter((value) => value !== null);
       const cell = element("td", "", {class: "num starts"});
+      const own = [column.heading, section().generators[labels[n]].label, known.length ? mean(known) : ""];
       cell.append(element("span", known.length ? number(mean(known)) : "–", {class: "value"}));
       const apart = n ? found[n - 1] : null;
       if (apart) {
@@ -74,7 +77,9 @@
         cell.append(element("span", `${apart.mean >= 0 ? "+" : ""}${number(apart.mean)}${verdict}`, {class: p < 0.05 ? "differs" : "dim"}));
         if (apart.bounds) cell.append(element("span", interval(apart.bounds), {class: "dim"}));
         cell.append(element("span", `p ${number(p)}, ${apart.n} dataset${apart.n === 1 ? "" : "s"}`, {class: "dim"}));
+        own.push(apart.mean, ...(apart.bounds ?? ["", ""]), p, apart.n);
       }
+      listed.push(LISTED.map((_, at) => own[at] ?? ""));
       made.append(cell);
     });
     return made;
@@ -103,6 +108,7 @@
       head.append(cell);
     });
     table.createTHead().append(head);
+    const listed = [LISTED];
     const groups = new Map([["scores", own.families]]);
     for (const metric of metrics) groups.set(metric.family, [...(groups.get(metric.family) ?? []), metric]);
     for (const [name, columns] of groups) {
@@ -111,12 +117,13 @@
       said.append(element("span", name));
       title.insertRow().append(said);
       const body = element("tbody");
-      body.append(...columns.map((column) => row(column, labels)));
+      body.append(...columns.map((column) => row(column, labels, listed)));
       table.append(title, body);
     }
     const scroll = element("div", "", {class: "scroll", role: "region", "aria-label": "Comparison", tabindex: "0"});
     scroll.append(table);
     place.replaceChildren(scroll);
+    takeAway(table, () => listed);
   }
 
   function start() {

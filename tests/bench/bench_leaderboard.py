@@ -4,6 +4,9 @@ The records are shaped like published ones (see tests/many_records.py), are writ
 build is a process of its own, as a user would start it, imports included. First, for whoever looks for seconds, its
 phases one by one in another process: reading, aggregation, files.
 
+Then the same number of records that have the measurements of fidelity alone, a sixth of them, to show what follows the
+records and what their measurements.
+
 Bars for 100,000 records: 15 s, and 2 GB at the peak of all processes together; twice the records take at most 2.3
 times as long. The first page transfers at most 1.5 MB, and answers within a second of being asked for, in headless
 Chromium. Exits with status 1 where one is missed.
@@ -21,12 +24,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import get_args
 
 import psutil
 from browsing import chromium
 from many_records import write_records
+from synthward.results.record import Family
 
 GENERATORS, DATASETS = 100, 50
 SECONDS, MEMORY_GB, GROWTH = 15.0, 2.0, 2.3
@@ -113,25 +118,30 @@ def place(kept: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
+def measured(
+    folder: Path, name: str, seeds: int, families: Collection[str] = get_args(Family)
+) -> tuple[int, float, float]:
+    """Number of records, seconds and GB of a build; the records are written if they are not there."""
+    records, board, count = folder / name, folder / "board", GENERATORS * DATASETS * seeds
+    if not records.exists():
+        write_records(records, GENERATORS, DATASETS, seeds, families)
+    size = next(records.glob("*/*.json")).stat().st_size
+    subprocess.run([sys.executable, "-c", PHASES, str(records), str(board)], check=True)
+    seconds, gigabytes = built(records, board)
+    print(f"{count:7,} records of {size / 1e3:.0f} kB: {seconds:5.1f} s, {gigabytes:.2f} GB at the peak", flush=True)
+    return count, seconds, gigabytes
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[5, 10, 20])
     parser.add_argument("--folder", type=Path, help="keep the records here for another run")
     options = parser.parse_args()
-    found: list[tuple[int, float, float]] = []
     with place(options.folder) as folder:
-        for seeds in options.seeds:
-            records = folder / f"{seeds}-seeds"
-            count = GENERATORS * DATASETS * seeds
-            if not records.exists():
-                write_records(records, GENERATORS, DATASETS, seeds)
-            subprocess.run([sys.executable, "-c", PHASES, str(records), str(folder / "board")], check=True)
-            seconds, gigabytes = built(records, folder / "board")
-            found.append((count, seconds, gigabytes))
-            site = folder / "board"
-            print(f"{count:7,} records: {seconds:5.1f} s, {gigabytes:.2f} GB at the peak", flush=True)
-        megabytes, answers = first_page(site)
+        found = [measured(folder, f"{seeds}-seeds", seeds) for seeds in options.seeds]
+        megabytes, answers = first_page(folder / "board")
+        measured(folder, f"{options.seeds[-1]}-seeds-of-fidelity", options.seeds[-1], ["fidelity"])
         said = ", ".join(f"{name} {took:.2f} s" for name, took in answers.items())
         print(f"first page of {GENERATORS} generators and {DATASETS} datasets: {megabytes:.2f} MB; {said}")
     missed = [f"{count:,} records: over {SECONDS:g} s" for count, seconds, _ in found if seconds > SECONDS]
