@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from .aggregate import summarise
 from .site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from ..results.record import Record
     from .board import Board
@@ -44,11 +45,12 @@ def write(board: Board, out: Path) -> Path:
 
     What an earlier build wrote and this one does not is removed; nothing else in the folder is touched.
     """
+    made = files(board)
     try:
         out.mkdir(parents=True, exist_ok=True)
         before = _listed(out)
         written = set()
-        for name, content in files(board):
+        for name, content in made:
             path = out / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -57,11 +59,13 @@ def write(board: Board, out: Path) -> Path:
         for name in before - written:
             (out / name).unlink(missing_ok=True)
     except OSError as error:
+        with warnings.catch_warnings(action="ignore"):  # of pages that other processes made and nobody waits for
+            made.close()
         raise UserError(f"the board cannot be written to {out} ({error.strerror}): choose another folder") from None
     return out / links.INDEX
 
 
-def files(board: Board) -> Iterator[tuple[str, bytes]]:
+def files(board: Board) -> Generator[tuple[str, bytes]]:
     """Path and content of every file."""
     site = Site(board)
     cells = site.cells()

@@ -19,6 +19,7 @@ from synthward.leaderboard.build import build
 from synthward.leaderboard.cited import CitedTable, load_cited
 from synthward.leaderboard.frame import collect
 from synthward.leaderboard.naming import generator_key, generator_labels, language_models
+from synthward.leaderboard.site import BATCH, LEAST_BATCHES
 from synthward.leaderboard.terminal import terminal_summary
 from synthward.leaderboard.text import embedded, number
 from synthward.results.errors import UserError
@@ -536,6 +537,16 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         build([record("g", "a", 0, {"m": 0.5})], tmp_path / "file" / "out")
+
+
+def test_a_site_that_cannot_be_written_to_its_end_says_nothing_of_pages_under_way(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    (tmp_path / "datasets").write_text("")
+    many = [record(f"g{n}", "a", 0, {"m": 0.5}) for n in range(BATCH * LEAST_BATCHES)]
+    with pytest.raises(UserError, match="cannot be written"):
+        build(many, tmp_path)
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 # --- the page, the Markdown, the terminal ----------------------------------------------------
