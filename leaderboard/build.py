@@ -45,37 +45,38 @@ def write(board: Board, out: Path) -> Path:
 
     What an earlier build wrote and this one does not is removed; nothing else in the folder is touched.
     """
-    made = files(board)
+    made, written = files(board), {links.RESULTS, LISTING_NAME}
     try:
         out.mkdir(parents=True, exist_ok=True)
         before = _listed(out)
-        written = set()
-        for name, content in made:
-            path = out / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            written.add(name)
-        write_atomically(out / LISTING_NAME, "".join(f"{name}\n" for name in sorted(written | {LISTING_NAME})))
+        with ThreadPoolExecutor(1) as aside:  # which needs the interpreter for little of its time
+            values = aside.submit(measurements.write, board, out / links.RESULTS)
+            for name, content in made:
+                path = out / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+                written.add(name)
+            values.result()
+        write_atomically(out / LISTING_NAME, "".join(f"{name}\n" for name in sorted(written)))
         for name in before - written:
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         with warnings.catch_warnings(action="ignore"):  # of pages that other processes made and nobody waits for
             made.close()
-        raise UserError(f"the board cannot be written to {out} ({error.strerror}): choose another folder") from None
+        raise UserError(
+            f"the board cannot be written to {out} ({error.strerror or error}): choose another folder"
+        ) from None
     return out / links.INDEX
 
 
 def files(board: Board) -> Generator[tuple[str, bytes]]:
-    """Path and content of every file."""
+    """Path and content of every file but that of all values."""
     site = Site(board)
     cells = site.cells()
-    with ThreadPoolExecutor(1) as aside:  # which needs the interpreter for little of its time
-        values = aside.submit(measurements.parquet, board)
-        yield MARKDOWN_NAME, markdown.render(board).encode()
-        yield SUMMARY_NAME, markdown.render_summary(board).encode()
-        yield from site.files()
-        yield from cells
-        yield links.RESULTS, values.result()
+    yield MARKDOWN_NAME, markdown.render(board).encode()
+    yield SUMMARY_NAME, markdown.render_summary(board).encode()
+    yield from site.files()
+    yield from cells
 
 
 def _listed(out: Path) -> set[str]:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -26,17 +27,23 @@ SCHEMA = pa.schema(
 ROWS = 2**20  # at a time: what is made of millions at once is slower, as all of it is new memory
 
 
-def parquet(board: Board) -> bytes:
-    """All measurements, one row each; a record without any keeps one row.
+def write(board: Board, path: Path) -> None:
+    """Write all measurements, one row each; a record without any keeps one row.
 
     Columns, all but the last of text: ``protocol``, ``dataset``, ``generator``, ``split_seed``, ``seed``, ``record``,
     ``cell_status``, and of the measurement ``metric``, ``version``, ``variant``, ``status``, ``reason``, ``value``
     (null where there is none that counts).
+
+    Args:
+        board: whose records these are.
+        path: of the file.
+
+    Raises:
+        OSError: it cannot be written.
     """
-    sink = pa.BufferOutputStream()
     # To look for the least and the largest of each column takes most of the time, and helps nobody to read it.
     with pq.ParquetWriter(
-        sink,
+        path,
         SCHEMA,
         compression="zstd",
         compression_level=1,
@@ -45,7 +52,6 @@ def parquet(board: Board) -> bytes:
     ) as writer:
         for section in board.sections:
             _write(section, writer)
-    return bytes(sink.getvalue())
 
 
 def _write(section: Section, writer: pq.ParquetWriter) -> None:
