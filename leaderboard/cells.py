@@ -1,4 +1,4 @@
-"""The facts of a cell's page: its repeats, their values, and how to run it again."""
+"""The pages of single cells: their repeats, their values, and how to run them again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from ..results.reading import PORTRAIT_NAME
 from ..results.record import USABLE
 from . import text
 from .naming import model_in_details, plain
+from .page import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .board import Column, Repeat, Section
+    from .page import Place
 
     Floats = npt.NDArray[np.float64]
 
@@ -112,6 +114,21 @@ def sources(section: Section, slug: str) -> dict[tuple[str, str], Source]:
         )
         for (generator, dataset), repeats in section.repeats.items()
     }
+
+
+def pages(place: Place, pairs: Sequence[tuple[tuple[str, str], list[Source]]]) -> list[tuple[str, bytes]]:
+    """Paths and pages of cells.
+
+    Args:
+        place: any of the site.
+        pairs: labels of a generator and a dataset, and what every section knows of the two.
+    """
+    made = []
+    for (generator, dataset), found in pairs:
+        here = replace(place, here=place.links.cell(generator, dataset))
+        page = render("cell.html.j2", site=here, generator=generator, dataset=dataset, cells=list(map(cell, found)))
+        made.append((here.here, page.encode()))
+    return made
 
 
 def cell(source: Source) -> Cell:

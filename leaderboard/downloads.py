@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import pyarrow as pa
 import yaml
 
 from .export import file, latex, tidy
@@ -13,7 +13,7 @@ from .naming import plain
 from .views import views
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .board import Board, Section
     from .links import Links
@@ -30,17 +30,20 @@ def tables(board: Board, section: Section, links: Links) -> Iterator[tuple[str, 
             yield f"{path}.tex", latex(view, board).encode()
     for family in section.families:
         if family.pairwise:
-            pairs = [(*pair, p) for pair, p in family.pairwise.items()]
-            table = pd.DataFrame(pairs, columns=["generator", "other", "p_corrected"])
-            yield f"{links.table(section, f'pairs-{family.column.card.name}')}.csv", file(table, "csv")
-    yield f"{links.table(section, 'failures')}.csv", file(pd.DataFrame(map(asdict, section.failures)), "csv")
-    yield f"{links.table(section, 'missing')}.csv", file(pd.DataFrame(map(asdict, section.holes)), "csv")
-    tests: list[dict[str, Any]] = [
+            pairs = [{"generator": g, "other": h, "p_corrected": p} for (g, h), p in family.pairwise.items()]
+            yield f"{links.table(section, f'pairs-{family.column.card.name}')}.csv", _csv(pairs)
+    yield f"{links.table(section, 'failures')}.csv", _csv(map(asdict, section.failures))
+    yield f"{links.table(section, 'missing')}.csv", _csv(map(asdict, section.holes))
+    tests = (
         {"model": c.model, "dataset": c.dataset, "test": name, **asdict(test), "memorised": test.memorised}
         for c in section.contamination
         for name, test in c.tests.items()
-    ]
-    yield f"{links.table(section, 'contamination')}.csv", file(pd.DataFrame(tests), "csv")
+    )
+    yield f"{links.table(section, 'contamination')}.csv", _csv(tests)
+
+
+def _csv(rows: Iterable[dict[str, Any]]) -> bytes:
+    return file(pa.Table.from_pylist(list(rows)), "csv")
 
 
 def citation(board: Board) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import csv
 
 from ..results.errors import UserError
@@ -17,7 +18,7 @@ from .naming import may_see, plain
 from .views import views
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .board import Board, Column, Row
     from .views import View
@@ -45,9 +46,16 @@ LATEX = {
     "…": r"\dots{}",
     "’": "'",
 }
-COLUMNS = (
-    *("protocol", "generator", "may_see", "kind", "cells", "of_cells", "family", "metric", "variant", "version"),
-    *("unit", "direction", "mean", "low", "high", "over", "mark"),
+COLUMNS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("protocol", "generator", "may_see", "kind")),
+        *((name, pa.int64()) for name in ("cells", "of_cells")),
+        *((name, pa.string()) for name in ("family", "metric", "variant")),
+        ("version", pa.int64()),
+        *((name, pa.string()) for name in ("unit", "direction")),
+        *((name, pa.float64()) for name in ("mean", "low", "high")),
+        *((name, pa.string()) for name in ("over", "mark")),
+    ]
 )
 PRINTABLE = re.compile(r"[ -~]")
 
@@ -76,10 +84,10 @@ def export(board: Board, view: str, form: str, section: str = "") -> bytes:
         return "\n".join(latex(v, board) for v in found).encode()
     if form == "markdown":
         return "\n".join(_markdown(v, board) for v in found).encode()
-    return file(pd.concat([tidy(v) for v in found], ignore_index=True), form)
+    return file(pa.concat_tables([tidy(v) for v in found]), form)
 
 
-def tidy(view: View) -> pd.DataFrame:
+def tidy(view: View) -> pa.Table:
     """A table in long form: one row for each generator and column that has a value.
 
     Returns:
@@ -98,20 +106,25 @@ def tidy(view: View) -> pd.DataFrame:
             s = scores.get(row.label)
             if s is not None and s.mean is not None:
                 rows.append((*of_row, s.k or row.k, s.n or row.n, *of_column, s.mean, s.low, s.high, s.basis, s.mark))
-    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(("mean", "low", "high"), float))
+    return arranged(rows, COLUMNS)
 
 
-def file(table: pd.DataFrame, form: str) -> bytes:
+def arranged(rows: Iterable[Sequence[Any]], columns: pa.Schema) -> pa.Table:
+    """Rows as a table of some columns."""
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    return pa.table([pa.array(own, kind) for own, kind in zip(values, columns.types, strict=True)], schema=columns)
+
+
+def file(table: pa.Table, form: str) -> bytes:
     """A table in long form as ``csv``, ``json`` or ``parquet``."""
-    if form == "csv":
-        sink = io.BytesIO()
-        csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), sink, csv.WriteOptions(quoting_style="needed"))
-        return sink.getvalue()
     if form == "json":
-        return (table.to_json(orient="records", indent=1, force_ascii=False) + "\n").encode()
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
-    return buffer.getvalue()
+        return (json.dumps(table.to_pylist(), indent=1, ensure_ascii=False) + "\n").encode()
+    sink = io.BytesIO()
+    if form == "csv":
+        csv.write_csv(table, sink, csv.WriteOptions(quoting_style="needed"))
+    else:
+        pq.write_table(table, sink)
+    return sink.getvalue()
 
 
 def _markdown(view: View, board: Board) -> str:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import defaultdict
-from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from . import data, downloads, links
-from .cells import Source, cell, sources
+from .cells import Source, pages, sources
 from .fragments import extent
 from .page import Place, render, style
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from ..results.record import MetricCard
     from .board import Board, Column, Section
@@ -82,12 +82,12 @@ class Site:
         pairs, place = list(found.items()), self._place("")
         batches = [(place, pairs[at : at + BATCH]) for at in range(0, len(pairs), BATCH)]
         if len(batches) < LEAST_BATCHES:
-            return (page for batch in batches for page in _cell_pages(*batch))
+            return itertools.chain.from_iterable(itertools.starmap(pages, batches))
         from joblib import Parallel, cpu_count, delayed
 
         workers = Parallel(n_jobs=cpu_count(), return_as="generator", batch_size=1, pre_dispatch="all")
-        made: Iterator[list[tuple[str, bytes]]] = workers(delayed(_cell_pages)(*batch) for batch in batches)
-        return (page for pages in made for page in pages)
+        made: Iterator[list[tuple[str, bytes]]] = workers(delayed(pages)(*batch) for batch in batches)
+        return itertools.chain.from_iterable(made)
 
     def _section(self, section: Section) -> Iterator[tuple[str, bytes]]:
         yield self._page(
@@ -121,16 +121,6 @@ class Site:
         for label, found in self._found("rows").items():
             named.setdefault(found[0][1].facts.name, []).append(label)
         return named
-
-
-def _cell_pages(place: Place, pairs: Sequence[tuple[tuple[str, str], list[Source]]]) -> list[tuple[str, bytes]]:
-    """Paths and pages of generators on datasets, each with what every section knows of the two."""
-    pages = []
-    for (generator, dataset), found in pairs:
-        here = replace(place, here=place.links.cell(generator, dataset))
-        page = render("cell.html.j2", site=here, generator=generator, dataset=dataset, cells=list(map(cell, found)))
-        pages.append((here.here, page.encode()))
-    return pages
 
 
 def _assets() -> dict[str, tuple[str, bytes]]:
