@@ -195,7 +195,7 @@ def _facts(said: tuple[tuple[str, str], ...]) -> Markup:
 
 def _repeat(repeat: Repeat, split_seeds: bool) -> str:
     split = f"<td>{_escaped(repeat.split_seed)}</td>" if split_seeds else ""
-    status = repeat.status if repeat.phase == "done" else f"{repeat.status} in {repeat.phase}"
+    status = _escaped(repeat.status if repeat.phase == "done" else f"{repeat.status} in {repeat.phase}")
     memory = text.number(repeat.peak_memory_mb) + " MB" * (repeat.peak_memory_mb is not None)
     return (
         f'<tr><th scope="row">{repeat.seed}</th>{split}<td>{status}</td><td class="num">{repeat.rows:,}</td>'

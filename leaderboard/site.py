@@ -44,7 +44,7 @@ class Site:
         self._extents = {self.links.slug(s): _extents(s) for s in board.sections}
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        """Everything but the pages of single cells, and all values in one file."""
+        """Everything but the pages of single cells and the file of all values."""
         yield from self._files.values()
         yield links.CITATION, downloads.citation(self.board).encode()
         yield self._page(

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from board_records import CARDS, LARGE, MEMORISATION, SMALL, card, memory, pages, plausible, record, share, whole
 from rich.console import Console
-from synthward.leaderboard import bootstrap, markdown
+from synthward.leaderboard import bootstrap, markdown, measurements
 from synthward.leaderboard.aggregate import summarise
 from synthward.leaderboard.build import build
 from synthward.leaderboard.cited import CitedTable, load_cited
@@ -761,11 +761,14 @@ def test_the_file_of_all_values_holds_every_measurement_and_every_record_without
     assert "2.0 is above 1.0" in rows.loc["1", "reason"]
 
 
-def test_the_file_of_all_values_holds_sections_of_any_size(tmp_path: Path) -> None:
+def test_the_file_of_all_values_holds_sections_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measurements, "ROWS", 60)
     few = grid({"g": {"a": [0.5]}}, protocol={"ratio": 10.0})
-    many = grid({"g": {"a": [0.5] * 200}})  # more records than a code of one byte can tell apart
+    many = grid({"g": {"a": [n / 200 for n in range(200)]}})
     found = pd.read_parquet(build([*few, *many], tmp_path).parent / "results.parquet")
-    assert set(found["record"]) == {r.id for r in (*few, *many)}
+    values = {r.id: r.measurements[0].value for r in (*few, *many)}
+    assert dict(zip(found["record"], found["value"], strict=True)) == values
+    assert len(found) == len(values)
 
 
 @pytest.mark.parametrize(

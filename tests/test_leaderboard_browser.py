@@ -301,6 +301,31 @@ def test_a_table_is_taken_away_as_it_is_shown(browser: Browser, site: Path, made
         assert visit.peaceful(site)
 
 
+def test_what_a_number_lacks_is_taken_away_with_it_and_so_is_the_kind_of_a_row(
+    browser: Browser, tmp_path: Path
+) -> None:
+    values = {"g": (0.5, 0.6), "h, or i": (0.4, None), "real": (0.9, 0.9)}
+    made = [
+        record(
+            name,
+            dataset,
+            0,
+            {"m": 0.5} | ({} if k is None else {"k": k}),
+            access="reference" if name == "real" else "rows",
+        )
+        for name, (first, second) in values.items()
+        for dataset, k in (("a", first), ("b", second))
+    ]
+    out = build(made, tmp_path).parent
+    (protocol,) = (out / "protocols").iterdir()
+    with Visit(browser, protocol.as_uri()) as page:
+        heads, *rows = taken(page, "Fidelity")
+        note = next(n for n, head in enumerate(heads) if head.endswith(", note"))
+        assert heads[note].startswith("k")
+        assert {row[0]: row[note] for row in rows} == {"g": "", "h, or i": "1/2 cells", "real": ""}
+        assert [bool(row[heads.index("Group")]) for row in rows] == [False, False, True]
+
+
 def test_a_comparison_is_taken_away_with_a_row_for_each_generator(browser: Browser, site: Path, made: Board) -> None:
     visit = Visit(browser, (site / "compare.html").as_uri() + "#protocol=standard&generator=ctgan_300&generator=tvae")
     with visit as page:

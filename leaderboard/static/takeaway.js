@@ -17,13 +17,25 @@
   function rows(table) {
     const heads = [...table.tHead.rows].at(-1).cells;
     const columns = [...heads].map((head, n) => [words(head), n]).filter(([head, n]) => head && seen(heads[n]));
-    const body = [...table.tBodies].flatMap((own) => [...own.rows]).filter((row) => seen(row) && row.cells.length === heads.length);
+    const body = [], groups = [];
+    let group = "";
+    for (const row of [...table.tBodies].flatMap((own) => [...own.rows])) {
+      if (row.cells.length === 1 && heads.length > 1) group = words(row.cells[0]);
+      else if (seen(row)) {
+        body.push(row);
+        groups.push(group);
+      }
+    }
     const found = columns.map(([head, n]) => {
       const cells = body.map((row) => row.cells[n]);
       const exact = cells.map((cell) => cell.matches(".num[data-sort]") ? cell.dataset.sort : words(cell));
       const bounds = cells.map((cell) => words(cell).match(/\[\S+, \S+\]/)?.[0] ?? "");
-      return bounds.some(Boolean) ? [[head, ...exact], [`${head}, interval`, ...bounds]] : [[head, ...exact]];
+      // What a number lacks goes with it.
+      const notes = cells.map((cell) => [...cell.querySelectorAll(".num > .missing")].map(words).join("; "));
+      const more = [["interval", bounds], ["note", notes]].filter(([, said]) => said.some(Boolean));
+      return [[head, ...exact], ...more.map(([name, said]) => [`${head}, ${name}`, ...said])];
     }).flat();
+    if (groups.some(Boolean)) found.push(["Group", ...groups]);
     return [...Array(body.length + 1).keys()].map((at) => found.map((column) => column[at]));
   }
 
