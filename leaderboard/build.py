@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,11 @@ from ..results.errors import UserError
 from ..results.store import write_atomically
 from . import links, markdown, measurements
 from .aggregate import summarise
+from .page import written
 from .site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
 
     from ..results.record import Record
     from .board import Board
@@ -45,38 +47,39 @@ def write(board: Board, out: Path) -> Path:
 
     What an earlier build wrote and this one does not is removed; nothing else in the folder is touched.
     """
-    made, written = files(board), {links.RESULTS, LISTING_NAME}
+    site = Site(board)
     try:
         out.mkdir(parents=True, exist_ok=True)
         before = _listed(out)
         with ThreadPoolExecutor(1) as aside:  # which needs the interpreter for little of its time
             values = aside.submit(measurements.write, board, out / links.RESULTS)
-            for name, content in made:
-                path = out / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-                written.add(name)
+            with _begun(site.write_cells(out)) as cells:
+                names = {links.RESULTS, LISTING_NAME, *written(out, _texts(board)), *written(out, site.files())}
+                names.update(*cells)
             values.result()
-        write_atomically(out / LISTING_NAME, "".join(f"{name}\n" for name in sorted(written)))
-        for name in before - written:
+        write_atomically(out / LISTING_NAME, "".join(f"{name}\n" for name in sorted(names)))
+        for name in before - names:
             (out / name).unlink(missing_ok=True)
     except OSError as error:
-        with warnings.catch_warnings(action="ignore"):  # of pages that other processes made and nobody waits for
-            made.close()
         raise UserError(
             f"the board cannot be written to {out} ({error.strerror or error}): choose another folder"
         ) from None
     return out / links.INDEX
 
 
-def files(board: Board) -> Generator[tuple[str, bytes]]:
-    """Path and content of every file but that of all values."""
-    site = Site(board)
-    cells = site.cells()
+def _texts(board: Board) -> Iterator[tuple[str, bytes]]:
     yield MARKDOWN_NAME, markdown.render(board).encode()
     yield SUMMARY_NAME, markdown.render_summary(board).encode()
-    yield from site.files()
-    yield from cells
+
+
+@contextmanager
+def _begun(made: Generator[list[str]]) -> Iterator[Generator[list[str]]]:
+    """What other processes make, which is given up without a word if anything else fails."""
+    try:
+        yield made
+    finally:
+        with warnings.catch_warnings(action="ignore"):  # that nobody waits for it
+            made.close()
 
 
 def _listed(out: Path) -> set[str]:

@@ -19,7 +19,7 @@ from ..results.reading import PORTRAIT_NAME
 from ..results.record import USABLE
 from . import text
 from .naming import model_in_details, plain
-from .page import render
+from .page import render, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,19 +116,26 @@ def sources(section: Section, slug: str) -> dict[tuple[str, str], Source]:
     }
 
 
-def pages(place: Place, pairs: Sequence[tuple[tuple[str, str], list[Source]]]) -> list[tuple[str, bytes]]:
+def write_pages(out: Path, place: Place, pairs: Sequence[tuple[tuple[str, str], list[Source]]]) -> list[str]:
+    """Write :func:`pages` below a folder, and give their paths.
+
+    Raises:
+        OSError: a page cannot be written.
+    """
+    return written(out, pages(place, pairs))
+
+
+def pages(place: Place, pairs: Sequence[tuple[tuple[str, str], list[Source]]]) -> Iterator[tuple[str, bytes]]:
     """Paths and pages of cells.
 
     Args:
         place: any of the site.
         pairs: labels of a generator and a dataset, and what every section knows of the two.
     """
-    made = []
     for (generator, dataset), found in pairs:
         here = replace(place, here=place.links.cell(generator, dataset))
         page = render("cell.html.j2", site=here, generator=generator, dataset=dataset, cells=list(map(cell, found)))
-        made.append((here.here, page.encode()))
-    return made
+        yield here.here, page.encode()
 
 
 def cell(source: Source) -> Cell:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections import defaultdict
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from . import data, downloads, links
-from .cells import Source, pages, sources
+from .cells import Source, sources, write_pages
 from .fragments import extent
 from .page import Place, render, style
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
+    from pathlib import Path
 
     from ..results.record import MetricCard
     from .board import Board, Column, Section
@@ -73,21 +73,29 @@ class Site:
                 extents=self._extents,
             )
 
-    def cells(self) -> Iterator[tuple[str, bytes]]:
-        """The pages of single cells. Where there are many, other processes have begun with them when this returns."""
+    def write_cells(self, out: Path) -> Generator[list[str]]:
+        """Write the pages of single cells. Where there are many, other processes have begun when this returns.
+
+        Args:
+            out: folder of the site.
+
+        Returns:
+            The paths of the pages, some at a time as they are written; raises :class:`OSError` for one that cannot be.
+        """
         found: dict[tuple[str, str], list[Source]] = defaultdict(list)
         for section in self.board.sections:
             for pair, known in sources(section, self.links.slug(section)).items():
                 found[pair].append(known)
         pairs, place = list(found.items()), self._place("")
-        batches = [(place, pairs[at : at + BATCH]) for at in range(0, len(pairs), BATCH)]
+        where = out.absolute()  # the other processes may stand elsewhere
+        batches = [(where, place, pairs[at : at + BATCH]) for at in range(0, len(pairs), BATCH)]
         if len(batches) < LEAST_BATCHES:
-            return itertools.chain.from_iterable(itertools.starmap(pages, batches))
+            return (write_pages(*batch) for batch in batches)
         from joblib import Parallel, cpu_count, delayed
 
         workers = Parallel(n_jobs=cpu_count(), return_as="generator", batch_size=1, pre_dispatch="all")
-        made: Iterator[list[tuple[str, bytes]]] = workers(delayed(pages)(*batch) for batch in batches)
-        return itertools.chain.from_iterable(made)
+        begun: Generator[list[str]] = workers(delayed(write_pages)(*batch) for batch in batches)
+        return begun
 
     def _section(self, section: Section) -> Iterator[tuple[str, bytes]]:
         yield self._page(

@@ -102,6 +102,7 @@ class Decoder:
     def __init__(self, cards: Callable[[str], Mapping[str, MetricCard]], keep: str = "") -> None:
         self._cards, self._keep = cards, keep
         self._parts = _Shared(_part)
+        self._checked = _Shared(_value)  # what must be a value, and nobody asks for
         self._provenances = _Shared(lambda raw: dict(zip(PROVENANCE, map(_value, raw), strict=True)))
         self._keys = _Shared(canonical_json)
         self._datasets = _Shared(lambda raw: DatasetFacts.model_validate(_value(raw)))
@@ -152,7 +153,7 @@ class Decoder:
             raise UnsureError
         for key, raw in stored.provenance.items():
             if key not in PROVENANCE:
-                _value(raw)
+                self._checked[bytes(raw)]
         software = tuple([bytes(stored.provenance.get(key, _NULL)) for key in PROVENANCE])
         measured = stored.measurements
         cards = "" if stored.cards is UNSET else stored.cards

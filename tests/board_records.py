@@ -6,9 +6,10 @@ import json
 import math
 import random
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from synthward.leaderboard.build import files
+from synthward.leaderboard.build import write
 from synthward.results.record import (
     DatasetFacts,
     GeneratorFacts,
@@ -319,7 +320,9 @@ def _memory_of(dataset: str, large: bool) -> list[Measurement]:
 
 def pages(board: Board) -> dict[str, str]:
     """All pages of the site, by path."""
-    return {name: content.decode() for name, content in files(board) if name.endswith(".html")}
+    with TemporaryDirectory() as folder:
+        site = write(board, Path(folder)).parent
+        return {page.relative_to(site).as_posix(): page.read_text() for page in sorted(site.rglob("*.html"))}
 
 
 def whole(board: Board) -> str:

@@ -6,6 +6,7 @@ import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +27,6 @@ from synthward.results.errors import UserError
 from synthward.results.record import Measurement, MetricCard, Status
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from synthward.leaderboard.board import Board, Contamination, Row, Section
     from synthward.results.record import Record
 
@@ -539,14 +538,27 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         build([record("g", "a", 0, {"m": 0.5})], tmp_path / "file" / "out")
 
 
+@pytest.mark.parametrize("folder", ["datasets", "cells"])
 def test_a_site_that_cannot_be_written_to_its_end_says_nothing_of_pages_under_way(
-    tmp_path: Path, recwarn: pytest.WarningsRecorder
+    folder: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
-    (tmp_path / "datasets").write_text("")
+    (tmp_path / folder).write_text("")
     many = [record(f"g{n}", "a", 0, {"m": 0.5}) for n in range(BATCH * LEAST_BATCHES)]
     with pytest.raises(UserError, match="cannot be written"):
         build(many, tmp_path)
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_pages_of_cells_stand_in_the_folder_that_is_meant_wherever_other_processes_were_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [record(f"g{n}", "a", 0, {"m": 0.5}) for n in range(BATCH * LEAST_BATCHES)]
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        build(many, Path("site"))
+    for name in ("first", "second"):
+        assert len(list((tmp_path / name / "site" / "cells").rglob("*.html"))) == len(many)
 
 
 # --- the page, the Markdown, the terminal ----------------------------------------------------
