@@ -237,7 +237,11 @@ def _handler(endpoint):
         disable_nagle_algorithm = True
 
         def do_POST(self):
-            content = self.rfile.read(int(self.headers.get("content-length", 0)))
+            length = int(self.headers.get("content-length", 0))
+            content = self.rfile.read(length)
+            if len(content) < length:  # the client was killed as it sent: nobody was asked anything
+                self.close_connection = True
+                return
             headers = {k.lower(): v for k, v in self.headers.items()}
             raw = endpoint.behave(Received(self.command, self.path, headers, content))
             with suppress(OSError):  # the client hung up
