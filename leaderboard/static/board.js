@@ -149,7 +149,8 @@
     }));
   }
 
-  async function show(element_, section, chosen) {
+  /** Show a section as it was chosen; `loaded` is the metric that was asked for, if it has that, or why it is not there. */
+  function show(element_, section, chosen, loaded) {
     const table = element_.querySelector("table.sortable");
     const picked = (name) => chosen.getAll(name);
     const allowed = (name, value) => !picked(name).length || picked(name).includes(value);
@@ -187,9 +188,8 @@
       for (const row of rows) fill(row.querySelector('[data-extra="overall"]'), found[place.get(row.dataset.generator)]);
       said.push(`Overall is the mean of the scores by your weights: ${how}.`);
     } else withdraw(table, "overall");
-    const metric = section.metrics[chosen.get("metric")];
-    if (metric) {
-      const loaded = await load("", metric.file);
+    if (loaded instanceof Error) said.push(loaded.message);
+    if (loaded && !(loaded instanceof Error)) {
       column(table, "metric", loaded.heading, loaded.better);
       const found = whole ? loaded.whole : scores(section, loaded, loaded.values, datasets);
       for (const row of rows) fill(row.querySelector('[data-extra="metric"]'), found[place.get(row.dataset.generator)]);
@@ -200,12 +200,19 @@
     sortAgain(element_);
   }
 
+  let asked = 0;
+
+  /** Show what is chosen. Gives whether it did: while a file was loaded, another choice may have been made. */
   async function apply() {
-    const chosen = choice();
+    const chosen = choice(), turn = ++asked;
     const all = [...chosen].filter(([key, value]) => SETS.includes(key) || key === "overall" || (key === "metric" && value));
     document.getElementById("chosen").textContent = all.length ? `${all.length} chosen` : "";
-    await Promise.all(sections.map((section, n) => show(section, data.sections[n], chosen)));
+    const metrics = data.sections.map((section) => section.metrics[chosen.get("metric")]);
+    const loaded = await Promise.all(metrics.map((metric) => metric && load("", metric.file)));
+    if (turn !== asked) return false;
+    sections.forEach((section, n) => show(section, data.sections[n], chosen, loaded[n]));
     remember();
+    return true;
   }
 
   form.hidden = false;
@@ -216,7 +223,7 @@
 
   async function start() {
     const order = recall();
-    await apply();
+    if (!await apply()) return;
     for (const [n, index, direction] of order) {
       const head = sections[n]?.querySelector("table.sortable")?.tHead.rows[0].cells[index];
       if (head) sort(head, direction);

@@ -108,13 +108,16 @@ const synthward = {
 
   waiting: new Map(),
 
-  /** The values of a metric, from the file that holds them. */
+  /** The values of a metric, from the file that holds them; an error if it cannot be had now. */
   load(root, path) {
     if (!synthward.waiting.has(path)) {
-      synthward.waiting.set(path, new Promise((resolve, reject) => {
+      synthward.waiting.set(path, new Promise((resolve) => {
         const script = document.createElement("script");
         script.onload = () => resolve(synthward.loaded[path]);
-        script.onerror = () => reject(new Error(`${path} is not there`));
+        script.onerror = () => {
+          synthward.waiting.delete(path);
+          resolve(new Error(`${path} could not be loaded: choose again when it can be reached.`));
+        };
         script.src = root + path;
         document.head.append(script);
       }));

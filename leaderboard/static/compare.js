@@ -85,9 +85,11 @@
     return made;
   }
 
+  let asked = 0;
+
   async function compare() {
     remember();
-    const labels = chosen(), own = section();
+    const labels = chosen(), own = section(), turn = ++asked;
     note.hidden = false;
     if (labels.length < LEAST) {
       note.textContent = "Choose two generators or more.";
@@ -97,6 +99,13 @@
     const names = labels.map((n) => own.generators[n].label);
     note.textContent = `Differences are from ${names[0]}. Bold ones have a corrected p below .05.`;
     const metrics = await Promise.all(Object.values(own.metrics).map((metric) => load("", metric.file)));
+    if (turn !== asked) return;  // while files were loaded, another choice was made
+    const lacking = metrics.find((metric) => metric instanceof Error);
+    if (lacking) {
+      note.textContent = lacking.message;
+      place.replaceChildren();
+      return;
+    }
     const table = element("table", "", {class: "board"});
     table.append(element("caption", `${names.join(", ")} in ${own.name}`, {class: "sr"}));
     const head = element("tr");
