@@ -60,7 +60,7 @@ def from_folders(folders: Iterable[Path], report: Callable[[DamagedRecordError],
     """
     blocks, count = [], 0
     verified: dict[str, str] = {}
-    for folder in folders:
+    for folder in (named.absolute() for named in folders):  # the other processes may stand elsewhere
         verified |= read_verified(folder, report)
         files, cards = list(record_files(folder)), card_files(folder).folder
         blocks += [(files[at : at + BLOCK], cards) for at in range(0, len(files), BLOCK)]

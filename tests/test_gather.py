@@ -52,6 +52,20 @@ def test_workers_read_what_one_process_reads(folder, monkeypatch):
     assert summarise_folders([folder], draws=DRAWS) == alone
 
 
+def test_workers_read_the_folder_that_is_meant_wherever_they_were_started(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(gather, "MANY", 1)
+    for name in ("first", "second"):
+        shutil.copytree(folder / "dataset_000", tmp_path / name / "records" / "dataset_000")
+        for cards in folder.glob("cards-*.json"):
+            shutil.copy(cards, tmp_path / name / "records")
+        monkeypatch.chdir(tmp_path / name)
+        board = summarise_folders([Path("records")], pytest.fail, draws=DRAWS)
+        assert board.records == 22
+        origins = {r.source.parents[2] for own in only(board).repeats.values() for r in own}
+        assert origins == {tmp_path / name}
+        shutil.rmtree(tmp_path / name)
+
+
 def test_of_two_folders_the_later_stands(folder, tmp_path):
     write_records(tmp_path / "again", generators=11, datasets=1, seeds=1)
     twice = summarise_folders([folder, tmp_path / "again"], draws=DRAWS)
