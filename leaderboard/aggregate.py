@@ -31,7 +31,7 @@ import numpy as np
 from ..results.errors import UserError
 from ..results.record import Family, MetricCard, Status, canonical_json
 from . import bootstrap
-from .board import Board, DatasetTable, Kind, Repeat, Row, Score, Section
+from .board import Board, DatasetTable, Evidence, Kind, Repeat, Row, Score, Section
 from .cards import headline_variants, judged, shown_cards
 from .cited import load_cited
 from .contamination import TESTS, by_generator, contamination, counted
@@ -121,11 +121,14 @@ def board_of(gathered: Gathered, draws: int = DRAWS, seed: int = 0) -> Board:
         raise UserError(f"of {plural(len(left_out), 'record')} none can be shown; the first: {left_out[0]}")
     kept = one_per_cell(results, gathered.doubles)
     labels = Labels(results, kept)
-    sections = [_Builder(table, gathered.verified, draws, seed).section() for table in tables(results, kept, labels)]
+    found = [_Builder(table, gathered.verified, draws, seed).section() for table in tables(results, kept, labels)]
+    found.sort(key=lambda pair: (-pair[0].cells * len(pair[0].rows), canonical_json(pair[0].protocol)))
+    sections = tuple(section for section, _ in found)
     cells = [results.cells[n] for n in kept.tolist()]
     stated = np.unique(results.codes["provenance"][kept]).tolist()
     return Board(
-        sections=tuple(sorted(sections, key=lambda s: (-s.cells * len(s.rows), canonical_json(s.protocol)))),
+        sections=sections,
+        evidence=tuple(evidence for _, evidence in found),
         records=len(kept),
         generators=len({row.label for section in sections for row in section.rows}),
         datasets=len({results.distinct.dataset[d].fingerprint for d in np.unique(results.codes["dataset"][kept])}),
@@ -161,7 +164,7 @@ class _Builder:
         self.contamination = contamination(table, self.values)
         self.memorised = by_generator(table, self.values, self.contamination)
 
-    def section(self) -> Section:
+    def section(self) -> tuple[Section, Evidence]:
         table = self.table
         cells = Cells(
             generators=table.generators,
@@ -183,7 +186,7 @@ class _Builder:
             for g in range(len(table.generators))
         ]
         columns = tuple(column for column, _ in scored)
-        return Section(
+        section = Section(
             name=", ".join(sorted({cell.protocol for cell in table.cells if cell.protocol})),
             track=table.protocol.track,
             protocol=table.protocol.compared,
@@ -199,6 +202,8 @@ class _Builder:
             contamination=self.contamination,
             memory_card=self.cards.get(MEMORISATION),
             embedded=tuple(table.embedded),
+        )
+        return section, Evidence(
             repeats=self._repeats(),
             generators=tuple(table.generators),
             keys=tuple(table.keys),

@@ -323,10 +323,6 @@ class Section:
         contamination: what every language model knows of every table that a generator asked it for.
         memory_card: of the metric behind it, if any record carries one.
         embedded: names of the embedded language models that wrote rows.
-        repeats: by generator label and dataset label every record, in order of the seeds.
-        generators: labels of the rows of ``values``.
-        keys: dataset label, seed of the split and seed of the columns of ``values``.
-        values: by name of the metrics in ``columns``, shape ``(generators, keys)``, NaN where there is none.
     """
 
     name: str
@@ -344,11 +340,6 @@ class Section:
     contamination: tuple[Contamination, ...]
     memory_card: MetricCard | None
     embedded: tuple[str, ...]
-    repeats: Mapping[tuple[str, str], tuple[Repeat, ...]] = field(repr=False, compare=False)
-    generators: tuple[str, ...] = field(repr=False, compare=False)
-    keys: tuple[tuple[str, str, int], ...] = field(repr=False, compare=False)
-    values: Mapping[str, Floats] = field(repr=False, compare=False)
-    table: Table = field(repr=False, compare=False)
 
     def of_kind(self, kind: Kind) -> list[Row]:
         """The rows of one kind, in order."""
@@ -372,12 +363,32 @@ class Section:
         return {row.label: row.scores[column.card.name] for row in self.rows}
 
 
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What stands behind a section, and is many times as large: single records with their values.
+
+    Attributes:
+        repeats: by generator label and dataset label every record, in order of the seeds.
+        generators: labels of the rows of ``values``.
+        keys: dataset label, seed of the split and seed of the columns of ``values``.
+        values: by name of the section's metrics, shape ``(generators, keys)``, NaN where there is none.
+        table: all measurements.
+    """
+
+    repeats: Mapping[tuple[str, str], tuple[Repeat, ...]]
+    generators: tuple[str, ...]
+    keys: tuple[tuple[str, str, int], ...]
+    values: Mapping[str, Floats]
+    table: Table
+
+
 @dataclass(frozen=True)
 class Board:
     """Everything that is printed.
 
     Attributes:
         sections: one per protocol, the largest first.
+        evidence: of each of them.
         records, generators, datasets, seeds: how many there are.
         statuses: number of records by status.
         draws, seed: of the bootstrap.
@@ -387,6 +398,7 @@ class Board:
     """
 
     sections: tuple[Section, ...]
+    evidence: tuple[Evidence, ...] = field(repr=False, compare=False)
     records: int
     generators: int
     datasets: int

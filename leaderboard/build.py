@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..results.errors import UserError
 from ..results.store import write_atomically
-from . import links, markdown, measurements
+from . import links, markdown, measurements, writing
 from .aggregate import summarise
-from .page import written
-from .site import Site
+from .site import CELL_JOBS, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..results.record import Record
     from .board import Board
@@ -53,9 +50,10 @@ def write(board: Board, out: Path) -> Path:
         before = _listed(out)
         with ThreadPoolExecutor(1) as aside:  # which needs the interpreter for little of its time
             values = aside.submit(measurements.write, board, out / links.RESULTS)
-            with _begun(site.write_cells(out)) as cells:
-                names = {links.RESULTS, LISTING_NAME, *written(out, _texts(board)), *written(out, site.files())}
-                names.update(*cells)
+            jobs = site.jobs(board.evidence)
+            with writing.begun(out, jobs, aside=len(jobs) > CELL_JOBS) as written:
+                names = {links.RESULTS, LISTING_NAME, *writing.write(out, _texts(board))}
+                names.update(writing.write(out, site.files()), *written)
             values.result()
         write_atomically(out / LISTING_NAME, "".join(f"{name}\n" for name in sorted(names)))
         for name in before - names:
@@ -70,16 +68,6 @@ def write(board: Board, out: Path) -> Path:
 def _texts(board: Board) -> Iterator[tuple[str, bytes]]:
     yield MARKDOWN_NAME, markdown.render(board).encode()
     yield SUMMARY_NAME, markdown.render_summary(board).encode()
-
-
-@contextmanager
-def _begun(made: Generator[list[str]]) -> Iterator[Generator[list[str]]]:
-    """What other processes make, which is given up without a word if anything else fails."""
-    try:
-        yield made
-    finally:
-        with warnings.catch_warnings(action="ignore"):  # that nobody waits for it
-            made.close()
 
 
 def _listed(out: Path) -> set[str]:

@@ -19,14 +19,14 @@ from ..results.reading import PORTRAIT_NAME
 from ..results.record import USABLE
 from . import text
 from .naming import model_in_details, plain
-from .page import render, written
+from .page import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
-    from .board import Column, Repeat, Section
+    from .board import Column, Evidence, Repeat, Section
     from .page import Place
 
     Floats = npt.NDArray[np.float64]
@@ -88,20 +88,21 @@ class Cell:
     damaged: str
 
 
-def sources(section: Section, slug: str) -> dict[tuple[str, str], Source]:
+def sources(section: Section, evidence: Evidence, slug: str) -> dict[tuple[str, str], Source]:
     """What a section knows of its cells, by the labels of their generator and dataset.
 
     Args:
         section: of the board.
+        evidence: of the section.
         slug: its name in paths.
     """
     protocol = text.protocol(section)
-    rows = {label: n for n, label in enumerate(section.generators)}
+    rows = {label: n for n, label in enumerate(evidence.generators)}
     columns: dict[str, list[int]] = defaultdict(list)
-    for n, (dataset, *_) in enumerate(section.keys):
+    for n, (dataset, *_) in enumerate(evidence.keys):
         columns[dataset].append(n)
-    values = np.array([section.values[c.card.name] for c in section.columns])
-    values = values.reshape(-1, len(section.generators), len(section.keys))
+    values = np.array([evidence.values[c.card.name] for c in section.columns])
+    values = values.reshape(-1, len(evidence.generators), len(evidence.keys))
     return {
         (generator, dataset): Source(
             slug=slug,
@@ -109,20 +110,11 @@ def sources(section: Section, slug: str) -> dict[tuple[str, str], Source]:
             protocol=protocol,
             repeats=repeats,
             columns=section.columns,
-            keys=tuple(section.keys[n][1:] for n in columns[dataset]),
+            keys=tuple(evidence.keys[n][1:] for n in columns[dataset]),
             values=values[:, rows[generator], columns[dataset]],
         )
-        for (generator, dataset), repeats in section.repeats.items()
+        for (generator, dataset), repeats in evidence.repeats.items()
     }
-
-
-def write_pages(out: Path, place: Place, pairs: Sequence[tuple[tuple[str, str], list[Source]]]) -> list[str]:
-    """Write :func:`pages` below a folder, and give their paths.
-
-    Raises:
-        OSError: a page cannot be written.
-    """
-    return written(out, pages(place, pairs))
 
 
 def pages(place: Place, pairs: Sequence[tuple[tuple[str, str], list[Source]]]) -> Iterator[tuple[str, bytes]]:

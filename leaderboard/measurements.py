@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from .board import Board, Section
+    from .board import Board
+    from .section import Table
 
     Ints = npt.NDArray[np.int32]
     Floats = npt.NDArray[np.float64]
@@ -50,13 +51,13 @@ def write(board: Board, path: Path) -> None:
         use_dictionary=[*OF_RECORDS, *OF_KINDS],
         write_statistics=False,
     ) as writer:
-        for section in board.sections:
-            _write(section, writer)
+        for section, evidence in zip(board.sections, board.evidence, strict=True):
+            _write(section.name, evidence.table, writer)
 
 
-def _write(section: Section, writer: pq.ParquetWriter) -> None:
-    values, silent = section.table.values, _silent(section)
-    of_records, of_kinds = _of_records(section), _of_kinds(section)
+def _write(protocol: str, table: Table, writer: pq.ParquetWriter) -> None:
+    values, silent = table.values, _silent(table)
+    of_records, of_kinds = _of_records(protocol, table), _of_kinds(table)
 
     def write(record: Ints, kind: Ints, value: Floats) -> None:
         for start in range(0, len(record), ROWS):
@@ -84,10 +85,9 @@ class _Text:
         return pa.DictionaryArray.from_arrays(codes, self._names)
 
 
-def _of_records(section: Section) -> list[_Text]:
-    table = section.table
+def _of_records(protocol: str, table: Table) -> list[_Text]:
     said: Mapping[str, Iterable[object]] = {
-        "protocol": [section.name] * len(table.cells),
+        "protocol": [protocol] * len(table.cells),
         "dataset": [table.datasets[n] for n in table.dataset],
         "generator": [table.generators[n] for n in table.generator],
         "split_seed": table.split_seeds,
@@ -98,12 +98,12 @@ def _of_records(section: Section) -> list[_Text]:
     return [_Text(said[name]) for name in OF_RECORDS]
 
 
-def _of_kinds(section: Section) -> list[_Text]:
-    return [_Text(kind[n] for kind in section.table.values.kinds) for n in range(len(OF_KINDS))]
+def _of_kinds(table: Table) -> list[_Text]:
+    return [_Text(kind[n] for kind in table.values.kinds) for n in range(len(OF_KINDS))]
 
 
-def _silent(section: Section) -> Ints:
+def _silent(table: Table) -> Ints:
     """Positions of the records without any measurement."""
-    heard = np.zeros(len(section.table.cells), bool)
-    heard[section.table.values.record] = True
+    heard = np.zeros(len(table.cells), bool)
+    heard[table.values.record] = True
     return np.flatnonzero(~heard).astype(np.int32)

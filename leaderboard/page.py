@@ -21,8 +21,7 @@ from .contamination import counted
 from .naming import may_see, tier_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from .board import Column, Section
     from .links import Links
@@ -64,25 +63,6 @@ class Place:
 def render(template: str, **context: Any) -> str:
     """Render a page from its template."""
     return _environment().get_template(template).render(context)
-
-
-def written(out: Path, files: Iterable[tuple[str, bytes]]) -> list[str]:
-    """Write files below a folder, and give their paths.
-
-    Args:
-        out: the folder.
-        files: path within it and content of each.
-
-    Raises:
-        OSError: one cannot be written.
-    """
-    names = []
-    for name, content in files:
-        path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        names.append(name)
-    return names
 
 
 def style() -> str:

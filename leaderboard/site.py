@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from . import data, downloads, links
-from .cells import Source, sources, write_pages
+from .cells import Source, pages, sources
 from .fragments import extent
 from .page import Place, render, style
+from .writing import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..results.record import MetricCard
-    from .board import Board, Column, Section
+    from .board import Board, Column, Evidence, Section
 
 STATIC = files("synthward.leaderboard") / "static"
-BATCH = 10  # pages of cells that a process makes at a time
-LEAST_BATCHES = 4  # from which on other processes pay
+CELL_JOBS, MOST_PAGES = 40, 25  # jobs that the pages of cells make, or more for so many pages in each
 # In the order in which the browser is to run them.
 SITE_SCRIPTS = ("vendor/sortable.js", "vendor/sortable.a11y.js", "common.js", "takeaway.js", "board.js")
 
@@ -32,19 +32,19 @@ class Site:
     """All files of the site of a board: path from the root and content.
 
     Attributes:
-        board: that is shown.
+        board: that is shown, without the evidence: other processes are handed it.
         links: where everything stands.
     """
 
     def __init__(self, board: Board) -> None:
-        self.board = board
+        self.board = replace(board, evidence=())
         self.links = links.Links(board)
         self._files = _assets()
         self._assets = {name: path for name, (path, _) in self._files.items()}
         self._extents = {self.links.slug(s): _extents(s) for s in board.sections}
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        """Everything but the pages of single cells and the file of all values."""
+        """The pages that there are few of, the plots among them."""
         yield from self._files.values()
         yield links.CITATION, downloads.citation(self.board).encode()
         yield self._page(
@@ -59,9 +59,38 @@ class Site:
         yield self._page(links.HELP, "how-to-read.html.j2")
         yield self._page(links.COMPARE, "compare.html.j2", data=Markup(data.dumped(data.index(self.board, self.links))))
         for section in self.board.sections:
-            yield from self._section(section)
+            extents = self._extents[self.links.slug(section)]
+            yield self._page(self.links.protocol(section), "protocol.html.j2", section=section, extents=extents)
+
+    def jobs(self, evidence: Sequence[Evidence]) -> list[Job]:
+        """All other files, in parts that may be made elsewhere: the large ones first, then the pages of single cells.
+
+        Args:
+            evidence: of the sections.
+        """
+        found: dict[tuple[str, str], list[Source]] = defaultdict(list)
+        for section, behind in zip(self.board.sections, evidence, strict=True):
+            for pair, known in sources(section, behind, self.links.slug(section)).items():
+                found[pair].append(known)
+        pairs, place = list(found.items()), self._place("")
+        size = max(1, min(MOST_PAGES, len(pairs) // CELL_JOBS))
+        return [
+            *(Job(made, (self,)) for made in (Site._tables, Site._datasets, Site._generators)),
+            *(Job(pages, (place, pairs[at : at + size])) for at in range(0, len(pairs), size)),
+        ]
+
+    def _tables(self) -> Iterator[tuple[str, bytes]]:
+        for section in self.board.sections:
+            for column in section.columns:
+                path = self.links.metric(section, column.card.name)
+                yield path, data.script(path, data.metric(section, column)).encode()
+            yield from downloads.tables(self.board, section, self.links)
+
+    def _datasets(self) -> Iterator[tuple[str, bytes]]:
         for label, found in self._found("datasets").items():
             yield self._page(self.links.dataset(label), "dataset.html.j2", label=label, found=found)
+
+    def _generators(self) -> Iterator[tuple[str, bytes]]:
         places = {self.links.slug(s): _places(s) for s in self.board.sections}
         for label, found in self._found("rows").items():
             yield self._page(
@@ -72,42 +101,6 @@ class Site:
                 places=places,
                 extents=self._extents,
             )
-
-    def write_cells(self, out: Path) -> Generator[list[str]]:
-        """Write the pages of single cells. Where there are many, other processes have begun when this returns.
-
-        Args:
-            out: folder of the site.
-
-        Returns:
-            The paths of the pages, some at a time as they are written; raises :class:`OSError` for one that cannot be.
-        """
-        found: dict[tuple[str, str], list[Source]] = defaultdict(list)
-        for section in self.board.sections:
-            for pair, known in sources(section, self.links.slug(section)).items():
-                found[pair].append(known)
-        pairs, place = list(found.items()), self._place("")
-        where = out.absolute()  # the other processes may stand elsewhere
-        batches = [(where, place, pairs[at : at + BATCH]) for at in range(0, len(pairs), BATCH)]
-        if len(batches) < LEAST_BATCHES:
-            return (write_pages(*batch) for batch in batches)
-        from joblib import Parallel, cpu_count, delayed
-
-        workers = Parallel(n_jobs=cpu_count(), return_as="generator", batch_size=1, pre_dispatch="all")
-        begun: Generator[list[str]] = workers(delayed(write_pages)(*batch) for batch in batches)
-        return begun
-
-    def _section(self, section: Section) -> Iterator[tuple[str, bytes]]:
-        yield self._page(
-            self.links.protocol(section),
-            "protocol.html.j2",
-            section=section,
-            extents=self._extents[self.links.slug(section)],
-        )
-        for column in section.columns:
-            path = self.links.metric(section, column.card.name)
-            yield path, data.script(path, data.metric(section, column)).encode()
-        yield from downloads.tables(self.board, section, self.links)
 
     def _page(self, path: str, template: str, **context: Any) -> tuple[str, bytes]:
         return path, render(template, board=self.board, site=self._place(path), **context).encode()

@@ -1,0 +1,67 @@
+"""Files of the site, written by this process and, where there are many, by others."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    File = tuple[str, bytes]  # path within the folder, and content
+
+
+class Job(NamedTuple):
+    """Files to write: what makes them, and of what."""
+
+    make: Callable[..., Iterable[File]]
+    of: tuple[Any, ...]
+
+
+def write(out: Path, files: Iterable[File]) -> list[str]:
+    """Write files below a folder, and give their paths.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    names = []
+    for name, content in files:
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        names.append(name)
+    return names
+
+
+@contextmanager
+def begun(out: Path, jobs: Sequence[Job], *, aside: bool) -> Iterator[Iterator[list[str]]]:
+    """Write the files of jobs below a folder.
+
+    Args:
+        out: the folder.
+        jobs: in the order in which they are begun.
+        aside: whether other processes do them, and have begun before what follows. What they have begun is given up
+            without a word if that fails.
+
+    Yields:
+        The paths of each job's files, once they are written; raises :class:`OSError` for one that cannot be.
+    """
+    where = out.absolute()  # the other processes may stand elsewhere
+    if not aside:
+        yield (_do(where, job) for job in jobs)
+        return
+    from joblib import Parallel, cpu_count, delayed
+
+    workers = Parallel(n_jobs=cpu_count(), return_as="generator", batch_size=1, pre_dispatch="all")
+    made: Generator[list[str]] = workers(delayed(_do)(where, job) for job in jobs)
+    try:
+        yield made
+    finally:
+        with warnings.catch_warnings(action="ignore"):  # that nobody waits for it
+            made.close()
+
+
+def _do(where: Path, job: Job) -> list[str]:
+    return write(where, job.make(*job.of))
