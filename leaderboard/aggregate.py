@@ -19,18 +19,18 @@ The rules, which the page states too:
 
 from __future__ import annotations
 
-import gc
 from collections import Counter, defaultdict
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from ..results.errors import UserError
 from ..results.record import Family, MetricCard, Status, canonical_json
-from . import bootstrap
+from . import bootstrap, collecting
 from .board import Board, DatasetTable, Evidence, Kind, Repeat, Row, Score, Section
 from .cards import headline_variants, judged, shown_cards
 from .cited import load_cited
@@ -46,7 +46,7 @@ from .software import software
 from .text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -96,24 +96,13 @@ def summarise_folders(
     Raises:
         UserError: there is no record, or none that can be shown.
     """
-    with _no_search_for_cycles():
+    with collecting.paused():
         return board_of(from_folders(folders, report), draws, seed)
-
-
-@contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
-    """What is made here stays: to look again and again for cycles in it takes a fifth of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def board_of(gathered: Gathered, draws: int = DRAWS, seed: int = 0) -> Board:
     """Aggregate columns of records into a board; see :func:`summarise`."""
+    Thread(target=import_module, args=("scipy.stats",)).start()  # takes a while; arrays are sorted before it is needed
     results, left_out = gathered.results, tuple(sorted(gathered.left_out))
     if not results.cells and not left_out:
         raise UserError("there is no record to show: run a sweep first, for example `synthward sweep experiment=quick`")

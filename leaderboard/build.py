@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..results.errors import UserError
 from ..results.store import write_atomically
-from . import links, markdown, measurements, writing
+from . import collecting, links, markdown, measurements, writing
 from .aggregate import summarise
 from .site import CELL_JOBS, Site
 
@@ -48,7 +48,7 @@ def write(board: Board, out: Path) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
         before = _listed(out)
-        with ThreadPoolExecutor(1) as aside:  # which needs the interpreter for little of its time
+        with collecting.paused(), ThreadPoolExecutor(1) as aside:  # which needs the interpreter for little of its time
             values = aside.submit(measurements.write, board, out / links.RESULTS)
             jobs = site.jobs(board.evidence)
             with writing.begun(out, jobs, aside=len(jobs) > CELL_JOBS) as written:

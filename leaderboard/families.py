@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,8 @@ def family_scores(
     found = (*(_family(cells, family, columns, values, undefined) for family in SCALES), _cost(values, rows))
     grids = [grid for grid in found if grid is not None]
     scored = cells.score_all([(grid.card, "", grid.values) for grid in grids])
-    return [_compared(cells, grid, column, by_row) for grid, (column, by_row) in zip(grids, scored, strict=True)]
+    with ThreadPoolExecutor() as threads:  # most of the time goes to arrays, for which threads wait for nobody
+        return list(threads.map(lambda grid, found: _compared(cells, grid, *found), grids, scored))
 
 
 def _compared(cells: Cells, grid: _Grid, column: Column, by_row: Sequence[Score]) -> FamilyScores:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -228,8 +229,9 @@ def _values(results: Results, records: Ints, card_sets: Ints) -> Values:
     # Of 8 or 16 bits numpy sorts by radix, several times as fast.
     metric = np.array(metric_of, np.min_scalar_type(len(names)))[kind]
     order = np.argsort(metric, kind="stable")
-    record = np.repeat(np.arange(len(records), dtype=np.int32), counts)[order]
-    kind, value = kind[order], value[order]
+    record = np.repeat(np.arange(len(records), dtype=np.int32), counts)
+    with ThreadPoolExecutor() as threads:
+        record, kind, value = threads.map(lambda column: column[order], (record, kind, value))
     usable = np.array([status in USABLE for *_, status, _ in results.kinds], bool)[kind]
     usable &= np.array([results.cells[n].status in USABLE for n in records.tolist()], bool)[record]
     value[~(usable & np.isfinite(value))] = np.nan
