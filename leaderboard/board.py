@@ -23,8 +23,7 @@ Kind = Literal["complete", "incomplete", "reference"]
 Basis = Literal["datasets and seeds", "datasets", "seeds only", ""]
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """One generator on one metric, over the cells that count.
 
     Attributes:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import xml.etree.ElementTree as ET
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from .text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from types import ModuleType
 
     from .board import FamilyScores, Section
 
@@ -58,6 +62,8 @@ DEFAULTS = {("transform", "translate(0,0)"), ("text-anchor", "start"), ("opacity
 ALIKE = {"d", "fill", "stroke", "stroke-width"}  # paths that say no more are one where all but the first are equal
 DECIMALS = re.compile(r"\d+\.\d{3,}")  # more than a screen shows
 SVG = "http://www.w3.org/2000/svg"
+FONTS = "FONTCONFIG_FILE"  # names where fonts are; a file without any folder would stand for the usual ones
+NO_FONTS = "<fontconfig><dir>/nowhere</dir></fontconfig>"
 CONFIG = {
     "aria": False,
     "background": None,
@@ -292,27 +298,45 @@ def _printable(value: Any) -> Any:
 
 
 @cache
-def _svg(spec: str) -> str:
+def _library() -> ModuleType:
+    """The library that draws, with no other font than the one that it brings.
+
+    It would open a font of this machine again for every word whose width it measures, which takes up to three quarters
+    of the time, and plots would depend on which fonts there are.
+    """
     import vl_convert
 
-    svg: str = vl_convert.vegalite_to_svg(spec)
+    before = os.environ.get(FONTS)
+    with TemporaryDirectory() as folder:
+        none = Path(folder) / "fonts.conf"
+        none.write_text(NO_FONTS)
+        os.environ[FONTS] = str(none)
+        try:  # it looks for fonts at its first word, and never again
+            vl_convert.vegalite_to_svg({"data": {"values": [{}]}, "mark": {"type": "text", "text": "a"}})
+        finally:
+            if before is None:
+                del os.environ[FONTS]
+            else:
+                os.environ[FONTS] = before
+    return vl_convert
+
+
+@cache
+def _svg(spec: str) -> str:
+    svg: str = _library().vegalite_to_svg(spec)
     return svg
 
 
 @cache
 def _compiled(spec: str) -> dict[str, Any]:
     """A Vega-Lite plot in Vega, whose drawing takes a third of the time."""
-    import vl_convert
-
-    vega: dict[str, Any] = vl_convert.vegalite_to_vega(spec)
+    vega: dict[str, Any] = _library().vegalite_to_vega(spec)
     return vega
 
 
 def _svg_of(vega: Mapping[str, Any], data: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    import vl_convert
-
     filled = [{**d, "values": data[d["name"]]} if d["name"] in data else d for d in vega["data"]]
-    svg: str = vl_convert.vega_to_svg({**vega, "data": filled})
+    svg: str = _library().vega_to_svg({**vega, "data": filled})
     return svg
 
 

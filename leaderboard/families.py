@@ -80,7 +80,7 @@ def _compared(cells: Cells, grid: _Grid, column: Column, by_row: Sequence[Score]
         grid.aspects,
         grid.floor,
         grid.ceiling,
-        {label: replace(s, mark=marks.get(label, "")) for label, s in zip(cells.generators, by_row, strict=True)},
+        {label: s._replace(mark=marks.get(label, "")) for label, s in zip(cells.generators, by_row, strict=True)},
         _by_dataset(cells, grid.values),
         _covered(cells, grid.values),
         _imputed(cells, grid.card, grid.values) if grid.floor else {},

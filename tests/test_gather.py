@@ -1,4 +1,4 @@
-"""Boards of folders: the same as those of the records in them, however they are read; and what a section keeps."""
+"""Boards of folders: the same as those of the records in them, however they are read; and the evidence behind it."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ def test_a_folder_gives_the_board_of_its_records(folder):
     assert len(records) == 110
     board, same = summarise_folders([folder], pytest.fail, draws=DRAWS), summarise(records, draws=DRAWS)
     assert board == same
-    for metric, values in only(board).values.items():
-        np.testing.assert_array_equal(values, only(same).values[metric])
+    (evidence,), (other,) = board.evidence, same.evidence
+    for metric, values in evidence.values.items():
+        np.testing.assert_array_equal(values, other.values[metric])
     assert {s.column.card.name for s in only(board).families} == {"fidelity", "utility", "privacy", "cost"}
     assert only(board).of_kind("incomplete")
     assert only(board).holes
@@ -61,7 +62,7 @@ def test_workers_read_the_folder_that_is_meant_wherever_they_were_started(folder
         monkeypatch.chdir(tmp_path / name)
         board = summarise_folders([Path("records")], pytest.fail, draws=DRAWS)
         assert board.records == 22
-        origins = {r.source.parents[2] for own in only(board).repeats.values() for r in own}
+        origins = {r.source.parents[2] for own in board.evidence[0].repeats.values() for r in own}
         assert origins == {tmp_path / name}
         shutil.rmtree(tmp_path / name)
 
@@ -70,7 +71,7 @@ def test_of_two_folders_the_later_stands(folder, tmp_path):
     write_records(tmp_path / "again", generators=11, datasets=1, seeds=1)
     twice = summarise_folders([folder, tmp_path / "again"], draws=DRAWS)
     assert twice.records == 110
-    origins = {r.source.parent.parent for own in only(twice).repeats.values() for r in own}
+    origins = {r.source.parent.parent for own in twice.evidence[0].repeats.values() for r in own}
     assert origins == {folder, tmp_path / "again"}
     by_id = {r.id: r for at in (folder, tmp_path / "again") for r in read_records(at)}
     assert twice == summarise(by_id.values(), draws=DRAWS) != summarise_folders([folder], draws=DRAWS)
@@ -114,11 +115,11 @@ def test_numbers_of_any_size_break_no_board(tmp_path):
     )
     body = text.rpartition(',\n "digest": ')[0]
     (tmp_path / "r.json").write_text(f'{body},\n "digest": "{seal(body)}"\n}}\n')
-    (repeat,) = only(summarise_folders([tmp_path], pytest.fail)).repeats["g", "d"]
+    (repeat,) = summarise_folders([tmp_path], pytest.fail).evidence[0].repeats["g", "d"]
     assert repeat.seed == 10**30
 
 
-# --- what a section keeps ------------------------------------------------------------------------
+# --- the evidence behind a board -----------------------------------------------------------------
 
 
 def grid() -> list[Record]:
@@ -133,24 +134,25 @@ def grid() -> list[Record]:
     ]
 
 
-def test_a_section_keeps_every_record_in_order_of_its_seeds():
+def test_the_evidence_has_every_record_in_order_of_its_seeds():
     given = grid()
-    section = only(summarise(given))
-    assert set(section.repeats) == {(g, d) for g in "gh" for d in "abc"}
-    assert [r.seed for r in section.repeats["g", "a"]] == [0, 1]
-    (failed,) = section.repeats["h", "c"]
+    (evidence,) = summarise(given).evidence
+    assert set(evidence.repeats) == {(g, d) for g in "gh" for d in "abc"}
+    assert [r.seed for r in evidence.repeats["g", "a"]] == [0, 1]
+    (failed,) = evidence.repeats["h", "c"]
     assert (failed.status, failed.phase, failed.message, failed.rows) == ("error", "fit", "no", 0)
     assert failed.source is given[8]
     assert failed.split_seed == "0"
 
 
-def test_a_section_keeps_the_values_behind_its_means():
-    section = only(summarise(grid()))
-    assert section.generators == ("g", "h")
-    assert section.keys == (("a", "0", 0), ("a", "0", 1), ("b", "0", 0), ("b", "0", 1), ("c", "0", 0))
-    np.testing.assert_array_equal(section.values["m"], [[0.5, 0.5, 0.5, 0.5, 0.6], [0.4, 0.4, 0.4, 0.4, np.nan]])
-    assert section == replace(section, values={}, repeats={})
-    assert "keys=" not in repr(section)
+def test_the_evidence_has_the_values_behind_the_means():
+    board = summarise(grid())
+    (evidence,) = board.evidence
+    assert evidence.generators == ("g", "h")
+    assert evidence.keys == (("a", "0", 0), ("a", "0", 1), ("b", "0", 0), ("b", "0", 1), ("c", "0", 0))
+    np.testing.assert_array_equal(evidence.values["m"], [[0.5, 0.5, 0.5, 0.5, 0.6], [0.4, 0.4, 0.4, 0.4, np.nan]])
+    assert board == replace(board, evidence=())
+    assert "keys=" not in repr(board)
 
 
 SHARE = {"lower": 0.0, "upper": 1.0}

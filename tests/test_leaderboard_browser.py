@@ -332,18 +332,18 @@ def taken(page: Page, named: str) -> list[list[str]]:
 
 
 def test_the_values_of_a_cell_can_be_taken_away(browser: Browser, site: Path, made: Board) -> None:
-    section = made.sections[0]
+    evidence = made.evidence[0]
     visit = Visit(browser, (site / "cells" / "pbc" / "bayesian-network.html").as_uri())
     with visit as page:
         page.evaluate(OPEN)
         heads, *rows = taken(page, "Values in standard")
         assert heads[:3] == ["Metric", "Mean", "seed 0, split 0"]
-        own = [n for n, (dataset, *_) in enumerate(section.keys) if dataset == "pbc"]
-        values = {m: v[section.generators.index("bayesian_network"), own] for m, v in section.values.items()}
+        own = [n for n, (dataset, *_) in enumerate(evidence.keys) if dataset == "pbc"]
+        values = {m: v[evidence.generators.index("bayesian_network"), own] for m, v in evidence.values.items()}
         assert len(rows) == sum(not np.isnan(v).all() for v in values.values())
         first = next(row for row in rows if row[0].startswith("column shapes"))
         np.testing.assert_allclose([float(v) for v in first[2:]], values["column_shapes"], rtol=1e-11)
-        assert [row[0] for row in taken(page, "Repeats in standard")[1:]] == [str(section.keys[n][2]) for n in own]
+        assert [row[0] for row in taken(page, "Repeats in standard")[1:]] == [str(evidence.keys[n][2]) for n in own]
         assert visit.peaceful(site)
 
 

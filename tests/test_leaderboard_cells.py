@@ -13,8 +13,8 @@ from synthward.results.record import Attachment, Status
 
 
 def facts(given, generator="g", dataset="a"):
-    (section,) = summarise(given, draws=50).sections
-    return cell(sources(section, "x")[generator, dataset])
+    board = summarise(given, draws=50)
+    return cell(sources(board.sections[0], board.evidence[0], "x")[generator, dataset])
 
 
 def test_the_command_of_a_cell_runs_it_again(tmp_path):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
 from board_records import card, record
+from fontTools.ttLib import TTFont
+from matplotlib import get_data_path
 from synthward.leaderboard import charts
 from synthward.leaderboard.aggregate import summarise
 from synthward.leaderboard.board import FamilyScores, Section
@@ -158,3 +163,32 @@ def test_short_names_stay_apart(names):
     short = charts._short(names)
     assert len(set(short.values())) == len(names)
     assert all(len(name) <= charts.LABEL + 3 for name in short.values())
+
+
+def test_plots_are_the_same_whatever_fonts_a_machine_has(tmp_path):
+    wide = TTFont(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf")
+    for name in wide["name"].names:
+        if name.nameID in (1, 16):  # the family
+            wide["name"].setName("system-ui", name.nameID, name.platformID, name.platEncID, name.langID)
+    wide.save(tmp_path / "wide.ttf")
+    fonts = tmp_path / "fonts.conf"
+    fonts.write_text(f"<fontconfig><dir>{tmp_path}</dir></fontconfig>")
+    draw = (
+        "import os, sys; from synthward.leaderboard.charts import drawn; "
+        "axis = {'field': 'name', 'type': 'nominal'}; "
+        "print(drawn({'data': {'values': [{'name': 'WWWWWWWWWWWW'}]}, 'mark': 'bar', 'encoding': {'y': axis}}, '')); "
+        "print(os.environ['FONTCONFIG_FILE'], file=sys.stderr)"
+    )
+    drawn = [
+        subprocess.run(
+            [sys.executable, "-c", draw],
+            env=os.environ | {"FONTCONFIG_FILE": str(file)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for file in (fonts, tmp_path / "none.conf")
+    ]
+    assert drawn[0].stdout == drawn[1].stdout
+    assert "WWWWWWWWWWWW" in drawn[0].stdout
+    assert drawn[0].stderr.strip() == str(fonts)  # which other libraries may look for

@@ -41,9 +41,11 @@ PHASES = """
 import sys, time
 from pathlib import Path
 start = time.perf_counter()
-from synthward.leaderboard import aggregate, build
+from synthward.leaderboard import aggregate, build, collecting
 from synthward.leaderboard.gather import from_folders
 said = [f"imports {time.perf_counter() - start:.1f}"]
+paused = collecting.paused()
+paused.__enter__()
 for name, step in (
     ("reading", lambda _: from_folders([Path(sys.argv[1])], sys.exit)),
     ("aggregation", lambda gathered: aggregate.board_of(gathered)),
