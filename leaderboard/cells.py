@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Raw
+from msgspec.json import Decoder
 from pydantic_core import from_json
 
 from ..results.portrait import DamagedPortraitError, Portrait, portrait_path, read_portrait
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 MOST_REPEATS = 5  # whose values stand side by side; of more, the least and the largest
 TRANSCRIPT = "transcript.jsonl.gz"
 MAX_TEXT = 200
+PARTS = Decoder(dict[str, Raw])
 
 
 @dataclass(frozen=True)
@@ -240,8 +243,9 @@ def _portrait(repeat: Repeat, content: Mapping[str, Any]) -> tuple[Portrait | No
 
 
 def _content(repeat: Repeat) -> Mapping[str, Any]:
-    """What a record holds; its file was verified when the board was made."""
+    """What a record holds beside its measurements; its file was verified when the board was made."""
     source = repeat.source
-    found = from_json(source.read_bytes()) if isinstance(source, Path) else source.content()
-    assert isinstance(found, dict)
-    return found
+    if not isinstance(source, Path):
+        return source.content()
+    parts = PARTS.decode(source.read_bytes())
+    return {name: from_json(bytes(part)) for name, part in parts.items() if name != "measurements"}

@@ -231,7 +231,7 @@ def _values(results: Results, records: Ints, card_sets: Ints) -> Values:
     order = np.argsort(metric, kind="stable")
     record = np.repeat(np.arange(len(records), dtype=np.int32), counts)
     with ThreadPoolExecutor() as threads:
-        record, kind, value = threads.map(lambda column: column[order], (record, kind, value))
+        record, kind, value = threads.map(lambda column: column.take(order), (record, kind, value))
     usable = np.array([status in USABLE for *_, status, _ in results.kinds], bool)[kind]
     usable &= np.array([results.cells[n].status in USABLE for n in records.tolist()], bool)[record]
     value[~(usable & np.isfinite(value))] = np.nan
