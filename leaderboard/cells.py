@@ -49,8 +49,10 @@ class Source:
         protocol: in words.
         repeats: its records, in order of the seeds.
         columns: metrics of the section.
-        keys: split seed and seed of the columns of ``values``.
-        values: shape ``(columns, keys)``, NaN where there is none.
+        keys: split seed and seed of the repeats that any generator has.
+        means: over these of every metric, shape ``(columns,)``, NaN where there is no value.
+        shown: the values of every metric, shape ``(columns, keys)``, NaN where there is none; of more than
+            ``MOST_REPEATS`` the least and the largest, shape ``(columns, 2)``.
     """
 
     slug: str
@@ -59,7 +61,8 @@ class Source:
     repeats: tuple[Repeat, ...]
     columns: tuple[Column, ...]
     keys: tuple[tuple[str, int], ...]
-    values: Floats
+    means: Floats
+    shown: Floats
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ def sources(section: Section, evidence: Evidence, slug: str) -> dict[tuple[str, 
         columns[dataset].append(n)
     values = np.array([evidence.values[c.card.name] for c in section.columns])
     values = values.reshape(-1, len(evidence.generators), len(evidence.keys))
+    keys = {dataset: tuple(evidence.keys[n][1:] for n in own) for dataset, own in columns.items()}
+    known = {dataset: _condensed(values[:, :, own]) for dataset, own in columns.items()}
     return {
         (generator, dataset): Source(
             slug=slug,
@@ -113,11 +118,28 @@ def sources(section: Section, evidence: Evidence, slug: str) -> dict[tuple[str, 
             protocol=protocol,
             repeats=repeats,
             columns=section.columns,
-            keys=tuple(evidence.keys[n][1:] for n in columns[dataset]),
-            values=values[:, rows[generator], columns[dataset]],
+            keys=keys[dataset],
+            means=known[dataset][0][:, rows[generator]],
+            shown=known[dataset][1][:, rows[generator]],
         )
         for (generator, dataset), repeats in evidence.repeats.items()
     }
+
+
+def _condensed(values: Floats) -> tuple[Floats, Floats]:
+    """Means over repeats, NaN where there is no value, and what is shown of the values.
+
+    Args:
+        values: shape ``(columns, generators, keys)``, NaN where there is none.
+    """
+    known = ~np.isnan(values)
+    count = known.sum(axis=-1)
+    total = np.where(known, values, 0.0).sum(axis=-1)
+    means: Floats = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    if values.shape[-1] <= MOST_REPEATS:
+        return means, values
+    ends = np.where(known, values, np.inf).min(axis=-1), np.where(known, values, -np.inf).max(axis=-1)
+    return means, np.stack(ends, axis=-1)
 
 
 def pages(place: Place, pairs: Sequence[tuple[tuple[str, str], list[Source]]]) -> Iterator[tuple[str, bytes]]:
@@ -144,7 +166,7 @@ def cell(source: Source) -> Cell:
         source=source,
         split_seeds=len({r.split_seed for r in source.repeats}) > 1,
         heads=seeds if few else ("least", "largest"),
-        rows=tuple(_rows(source, few=few)),
+        rows=tuple(_rows(source)),
         command=command(content),
         usage=_usage(content),
         provenance=_provenance(content),
@@ -201,15 +223,10 @@ def _replayed(content: Mapping[str, Any]) -> list[str]:
     return ["llm=replay", "llm.transcript=results/records", f"llm.model={model.name}"]
 
 
-def _rows(source: Source, *, few: bool) -> Iterator[tuple[Column, float, tuple[float | None, ...]]]:
-    known = ~np.isnan(source.values)
-    own = np.flatnonzero(known.any(axis=1))
-    values, known = source.values[own], known[own]
-    means = np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
-    ends = np.where(known, values, np.inf).min(axis=1), np.where(known, values, -np.inf).max(axis=1)
-    shown = values if few else np.stack(ends, axis=1)
-    for n, mean, each in zip(own.tolist(), means.tolist(), shown.tolist(), strict=True):
-        yield source.columns[n], mean, tuple(None if isnan(value) else value for value in each)
+def _rows(source: Source) -> Iterator[tuple[Column, float, tuple[float | None, ...]]]:
+    for column, mean, each in zip(source.columns, source.means.tolist(), source.shown.tolist(), strict=True):
+        if not isnan(mean):
+            yield column, mean, tuple(None if isnan(value) else value for value in each)
 
 
 def _usage(content: Mapping[str, Any]) -> dict[str, str]:
