@@ -102,12 +102,14 @@ def summarise_folders(
 
 def board_of(gathered: Gathered, draws: int = DRAWS, seed: int = 0) -> Board:
     """Aggregate columns of records into a board; see :func:`summarise`."""
-    Thread(target=import_module, args=("scipy.stats",)).start()  # takes a while; arrays are sorted before it is needed
     results, left_out = gathered.results, tuple(sorted(gathered.left_out))
     if not results.cells and not left_out:
         raise UserError("there is no record to show: run a sweep first, for example `synthward sweep experiment=quick`")
     if not results.cells:
         raise UserError(f"of {plural(len(left_out), 'record')} none can be shown; the first: {left_out[0]}")
+    Thread(
+        target=import_module, args=("scipy.stats",)
+    ).start()  # while arrays are sorted: ranks need it, and it is slow
     kept = one_per_cell(results, gathered.doubles)
     labels = Labels(results, kept)
     found = [_Builder(table, gathered.verified, draws, seed).section() for table in tables(results, kept, labels)]

@@ -10,7 +10,7 @@ from ..results.errors import UserError
 from ..results.store import write_atomically
 from . import collecting, links, markdown, measurements, writing
 from .aggregate import summarise
-from .site import CELL_JOBS, Site
+from .site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,10 +48,9 @@ def write(board: Board, out: Path) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
         before = _listed(out)
-        with collecting.paused(), ThreadPoolExecutor(1) as aside:  # which needs the interpreter for little of its time
-            values = aside.submit(measurements.write, board, out / links.RESULTS)
-            jobs = site.jobs(board.evidence)
-            with writing.begun(out, jobs, aside=len(jobs) > CELL_JOBS) as written:
+        with collecting.paused(), ThreadPoolExecutor(1) as thread:  # which needs the interpreter for little of its time
+            values = thread.submit(measurements.write, board, out / links.RESULTS)
+            with writing.begun(out, site.jobs(board.evidence)) as written:
                 names = {links.RESULTS, LISTING_NAME, *writing.write(out, _texts(board))}
                 names.update(writing.write(out, site.files()), *written)
             values.result()

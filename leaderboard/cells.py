@@ -260,7 +260,10 @@ def _portrait(repeat: Repeat, content: Mapping[str, Any]) -> tuple[Portrait | No
 
 
 def _content(repeat: Repeat) -> Mapping[str, Any]:
-    """What a record holds beside its measurements; its file was verified when the board was made."""
+    """What a record holds; of a file, which was verified when the board was made, all but the measurements.
+
+    No page shows these as they stand there, and to decode them takes most of the time.
+    """
     source = repeat.source
     if not isinstance(source, Path):
         return source.content()

@@ -299,10 +299,11 @@ def _printable(value: Any) -> Any:
 
 @cache
 def _library() -> ModuleType:
-    """The library that draws, with no other font than the one that it brings.
+    """The library that draws, on Linux with no other font than the one that it brings.
 
     It would open a font of this machine again for every word whose width it measures, which takes up to three quarters
-    of the time, and plots would depend on which fonts there are.
+    of the time, and plots would depend on which fonts there are. Signs that its own font lacks, such as Chinese ones,
+    count as narrower than they are.
     """
     import vl_convert
 

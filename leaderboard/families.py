@@ -66,8 +66,9 @@ def family_scores(
     found = (*(_family(cells, family, columns, values, undefined) for family in SCALES), _cost(values, rows))
     grids = [grid for grid in found if grid is not None]
     scored = cells.score_all([(grid.card, "", grid.values) for grid in grids])
+    pairs = list(zip(grids, scored, strict=True))
     with ThreadPoolExecutor() as threads:  # most of the time goes to arrays, for which threads wait for nobody
-        return list(threads.map(lambda grid, found: _compared(cells, grid, *found), grids, scored))
+        return list(threads.map(lambda pair: _compared(cells, pair[0], *pair[1]), pairs))
 
 
 def _compared(cells: Cells, grid: _Grid, column: Column, by_row: Sequence[Score]) -> FamilyScores:

@@ -230,7 +230,7 @@ def _values(results: Results, records: Ints, card_sets: Ints) -> Values:
     metric = np.array(metric_of, np.min_scalar_type(len(names)))[kind]
     order = np.argsort(metric, kind="stable")
     record = np.repeat(np.arange(len(records), dtype=np.int32), counts)
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor() as threads:  # which `take` lets work side by side
         record, kind, value = threads.map(lambda column: column.take(order), (record, kind, value))
     usable = np.array([status in USABLE for *_, status, _ in results.kinds], bool)[kind]
     usable &= np.array([results.cells[n].status in USABLE for n in records.tolist()], bool)[record]

@@ -14,7 +14,7 @@ from . import data, downloads, links
 from .cells import Source, pages, sources
 from .fragments import extent
 from .page import Place, render, style
-from .writing import Job
+from .writing import MANY, Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .board import Board, Column, Evidence, Section
 
 STATIC = files("synthward.leaderboard") / "static"
-CELL_JOBS, MOST_PAGES = 40, 25  # jobs that the pages of cells make, or more for so many pages in each
+MOST_PAGES = 25  # of cells in a job
 # In the order in which the browser is to run them.
 SITE_SCRIPTS = ("vendor/sortable.js", "vendor/sortable.a11y.js", "common.js", "takeaway.js", "board.js")
 
@@ -32,7 +32,7 @@ class Site:
     """All files of the site of a board: path from the root and content.
 
     Attributes:
-        board: that is shown, without the evidence: other processes are handed it.
+        board: that is shown, without its evidence, as other processes are handed the site.
         links: where everything stands.
     """
 
@@ -63,7 +63,7 @@ class Site:
             yield self._page(self.links.protocol(section), "protocol.html.j2", section=section, extents=extents)
 
     def jobs(self, evidence: Sequence[Evidence]) -> list[Job]:
-        """All other files, in parts that may be made elsewhere: the large ones first, then the pages of single cells.
+        """All other pages and tables, in parts that may be made elsewhere: the large ones first, then single cells.
 
         Args:
             evidence: of the sections.
@@ -73,7 +73,7 @@ class Site:
             for pair, known in sources(section, behind, self.links.slug(section)).items():
                 found[pair].append(known)
         pairs, place = list(found.items()), self._place("")
-        size = max(1, min(MOST_PAGES, len(pairs) // CELL_JOBS))
+        size = max(1, min(MOST_PAGES, len(pairs) // MANY))
         return [
             *(Job(made, (self,)) for made in (Site._tables, Site._datasets, Site._generators)),
             *(Job(pages, (place, pairs[at : at + size])) for at in range(0, len(pairs), size)),

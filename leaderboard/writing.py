@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     File = tuple[str, bytes]  # path within the folder, and content
 
 
+MANY = 40  # jobs, from which on other processes pay
+
+
 class Job(NamedTuple):
     """Files to write: what makes them, and of what."""
 
@@ -36,20 +39,20 @@ def write(out: Path, files: Iterable[File]) -> list[str]:
 
 
 @contextmanager
-def begun(out: Path, jobs: Sequence[Job], *, aside: bool) -> Iterator[Iterator[list[str]]]:
-    """Write the files of jobs below a folder.
+def begun(out: Path, jobs: Sequence[Job]) -> Iterator[Iterator[list[str]]]:
+    """Have the files of jobs written below a folder: by other processes, which begin at once, where jobs are many.
 
     Args:
         out: the folder.
         jobs: in the order in which they are begun.
-        aside: whether other processes do them, and have begun before what follows. What they have begun is given up
-            without a word if that fails.
 
     Yields:
-        The paths of each job's files, once they are written; raises :class:`OSError` for one that cannot be.
+        The paths of each job's files once they are written, to be asked for to the end: few jobs are done only then.
+        Raises :class:`OSError` for a file that cannot be written. If the caller fails before, what other processes
+        have begun is given up without a word.
     """
     where = out.absolute()  # the other processes may stand elsewhere
-    if not aside:
+    if len(jobs) < MANY:
         yield (_do(where, job) for job in jobs)
         return
     from joblib import Parallel, cpu_count, delayed

@@ -20,9 +20,9 @@ from synthward.leaderboard.build import build
 from synthward.leaderboard.cited import CitedTable, load_cited
 from synthward.leaderboard.frame import collect
 from synthward.leaderboard.naming import generator_key, generator_labels, language_models
-from synthward.leaderboard.site import CELL_JOBS
 from synthward.leaderboard.terminal import terminal_summary
 from synthward.leaderboard.text import embedded, number
+from synthward.leaderboard.writing import MANY
 from synthward.results.errors import UserError
 from synthward.results.record import Measurement, MetricCard, Status
 
@@ -538,12 +538,12 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         build([record("g", "a", 0, {"m": 0.5})], tmp_path / "file" / "out")
 
 
-@pytest.mark.parametrize("folder", ["datasets", "cells"])
+@pytest.mark.parametrize("folder", ["protocols", "datasets", "cells"])
 def test_a_site_that_cannot_be_written_to_its_end_says_nothing_of_pages_under_way(
     folder: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     (tmp_path / folder).write_text("")
-    many = [record(f"g{n}", "a", 0, {"m": 0.5}) for n in range(CELL_JOBS)]
+    many = [record(f"g{n}", "a", 0, {"m": 0.5}) for n in range(MANY)]
     with pytest.raises(UserError, match="cannot be written"):
         build(many, tmp_path)
     assert [str(warning.message) for warning in recwarn] == []
@@ -552,7 +552,7 @@ def test_a_site_that_cannot_be_written_to_its_end_says_nothing_of_pages_under_wa
 def test_pages_of_cells_stand_in_the_folder_that_is_meant_wherever_other_processes_were_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = [record(f"g{n}", "a", 0, {"m": 0.5}) for n in range(CELL_JOBS)]
+    many = [record(f"g{n}", "a", 0, {"m": 0.5}) for n in range(MANY)]
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)

@@ -218,6 +218,20 @@ HOLD_THE_FIRST_FILE = """() => {
 ALL_LOADED = "(count) => Object.keys(synthward.loaded).length === count"
 
 
+def test_an_address_with_a_metric_and_an_order_by_it_stays_as_it_is(browser: Browser, site: Path) -> None:
+    said = "metric=tstr_auroc&sort=0%3A7%3Aascending"
+    with Visit(browser, (site / "index.html").as_uri() + f"#{said}") as page:
+        page.wait_for_selector("th[data-extra=metric][aria-sort=ascending]")
+        settle(page)
+        rows = first_table(page)[0]
+        values = [
+            float(page.locator(f'tr[data-generator="{g}"] td[data-extra=metric]').get_attribute("data-sort"))
+            for g in rows
+        ]
+        assert values == sorted(values)
+        assert page.url.endswith(said)
+
+
 def test_the_last_choice_is_shown_though_an_earlier_one_took_longer_to_load(browser: Browser, site: Path) -> None:
     with Visit(browser, (site / "index.html").as_uri()) as page:
         page.evaluate(HOLD_THE_FIRST_FILE)
@@ -254,11 +268,16 @@ def test_the_last_comparison_is_shown_though_an_earlier_one_took_longer_to_load(
         assert caption.text_content() == shown
 
 
-def test_values_that_cannot_be_loaded_are_one_line_until_they_can(browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("instead", ["", "<!doctype html>"])  # as hosts answer for what is not there
+def test_values_that_cannot_be_loaded_are_one_line_until_they_can(
+    browser: Browser, tmp_path: Path, instead: str
+) -> None:
     index = build([record(name, "a", 0, {"m": 0.5}) for name in ("g", "h")], tmp_path)
     (values,) = (tmp_path / "data").rglob("*.js")
     content = values.read_bytes()
     values.unlink()
+    if instead:
+        values.write_text(instead)
     with Visit(browser, index.as_uri()) as page:
         page.locator("#controls summary").click()
         page.locator("#controls select[name=metric]").select_option("m")

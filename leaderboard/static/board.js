@@ -201,18 +201,21 @@
   }
 
   let asked = 0;
+  let orders = [];  // what the address says of them, until they are shown
 
-  /** Show what is chosen. Gives whether it did: while a file was loaded, another choice may have been made. */
   async function apply() {
     const chosen = choice(), turn = ++asked;
     const all = [...chosen].filter(([key, value]) => SETS.includes(key) || key === "overall" || (key === "metric" && value));
     document.getElementById("chosen").textContent = all.length ? `${all.length} chosen` : "";
     const metrics = data.sections.map((section) => section.metrics[chosen.get("metric")]);
     const loaded = await Promise.all(metrics.map((metric) => metric && load("", metric.file)));
-    if (turn !== asked) return false;
+    if (turn !== asked) return;  // while files were loaded, another choice was made
     sections.forEach((section, n) => show(section, data.sections[n], chosen, loaded[n]));
+    for (const [n, index, direction] of orders.splice(0)) {
+      const head = sections[n]?.querySelector("table.sortable")?.tHead.rows[0].cells[index];
+      if (head) sort(head, direction);
+    }
     remember();
-    return true;
   }
 
   form.hidden = false;
@@ -221,13 +224,9 @@
   form.addEventListener("reset", () => setTimeout(apply));
   document.addEventListener("sort-end", remember);
 
-  async function start() {
-    const order = recall();
-    if (!await apply()) return;
-    for (const [n, index, direction] of order) {
-      const head = sections[n]?.querySelector("table.sortable")?.tHead.rows[0].cells[index];
-      if (head) sort(head, direction);
-    }
+  function start() {
+    orders = recall();
+    apply();
   }
   window.addEventListener("hashchange", () => { if (location.hash.includes("=")) start(); });
   start();

@@ -113,11 +113,12 @@ const synthward = {
     if (!synthward.waiting.has(path)) {
       synthward.waiting.set(path, new Promise((resolve) => {
         const script = document.createElement("script");
-        script.onload = () => resolve(synthward.loaded[path]);
         script.onerror = () => {
           synthward.waiting.delete(path);
           resolve(new Error(`${path} could not be loaded: choose again when it can be reached.`));
         };
+        // A host may answer with a page that says that there is no such file.
+        script.onload = () => path in synthward.loaded ? resolve(synthward.loaded[path]) : script.onerror();
         script.src = root + path;
         document.head.append(script);
       }));
