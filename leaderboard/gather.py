@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..results.reading import CardFiles, DamagedRecordError, card_files, read_decoded, record_files
@@ -13,7 +15,6 @@ from .naming import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from ..results.record import Record
     from .frame import Results
@@ -60,7 +61,7 @@ def from_folders(folders: Iterable[Path], report: Callable[[DamagedRecordError],
     """
     blocks, count = [], 0
     verified: dict[str, str] = {}
-    for folder in (named.absolute() for named in folders):  # the other processes may stand elsewhere
+    for folder in folders:
         verified |= read_verified(folder, report)
         files, cards = list(record_files(folder)), card_files(folder).folder
         blocks += [(files[at : at + BLOCK], cards) for at in range(0, len(files), BLOCK)]
@@ -90,8 +91,14 @@ def _read(
     from joblib import Parallel, cpu_count, delayed
 
     workers = Parallel(n_jobs=min(cpu_count(), MOST_WORKERS), return_as="generator", batch_size=1)
-    found: Iterator[tuple[Gathered, list[DamagedRecordError]]] = workers(delayed(_read_block)(*b) for b in blocks)
+    here = Path.cwd()
+    found: Iterator[tuple[Gathered, list[DamagedRecordError]]] = workers(delayed(_read_from)(here, *b) for b in blocks)
     return found
+
+
+def _read_from(here: Path, files: Sequence[str], cards_in: Path) -> tuple[Gathered, list[DamagedRecordError]]:
+    os.chdir(here)  # the process may have been started elsewhere
+    return _read_block(files, cards_in)
 
 
 def _read_block(files: Sequence[str], cards_in: Path) -> tuple[Gathered, list[DamagedRecordError]]:

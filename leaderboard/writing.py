@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     File = tuple[str, bytes]  # path within the folder, and content
 
@@ -51,14 +52,14 @@ def begun(out: Path, jobs: Sequence[Job]) -> Iterator[Iterator[list[str]]]:
         Raises :class:`OSError` for a file that cannot be written. If the caller fails before, what other processes
         have begun is given up without a word.
     """
-    where = out.absolute()  # the other processes may stand elsewhere
     if len(jobs) < MANY:
-        yield (_do(where, job) for job in jobs)
+        yield (write(out, job.make(*job.of)) for job in jobs)
         return
     from joblib import Parallel, cpu_count, delayed
 
     workers = Parallel(n_jobs=cpu_count(), return_as="generator", batch_size=1, pre_dispatch="all")
-    made: Generator[list[str]] = workers(delayed(_do)(where, job) for job in jobs)
+    here = Path.cwd()
+    made: Generator[list[str]] = workers(delayed(_write_from)(here, out, job) for job in jobs)
     try:
         yield made
     finally:
@@ -66,5 +67,6 @@ def begun(out: Path, jobs: Sequence[Job]) -> Iterator[Iterator[list[str]]]:
             made.close()
 
 
-def _do(where: Path, job: Job) -> list[str]:
-    return write(where, job.make(*job.of))
+def _write_from(here: Path, out: Path, job: Job) -> list[str]:
+    os.chdir(here)  # the process may have been started elsewhere, and records may be named from here
+    return write(out, job.make(*job.of))

@@ -329,7 +329,7 @@ def test_tabnet_learns_and_knows_its_reference(monkeypatch: pytest.MonkeyPatch, 
     evaluated = replace(evaluation(train.copy(), train=train, test=ward(300, 3)), references=References(tmp_path, {}))
     found = measure("tstr_tabnet", evaluated) | measure("tstr_tabnet_brier", evaluated)
     assert set(found) == {"f1", "auroc", "auprc", ""}
-    assert found["auroc"].value > 0.65
+    assert found["auroc"].value > 0.6  # chance is 0.5, give or take 0.03; training differs by processor
     for measurement in found.values():
         assert measurement.breakdown == {tabnet.REFERENCE: measurement.value}
     again = replace(evaluated, references=None, shared={})
