@@ -107,9 +107,8 @@ def board_of(gathered: Gathered, draws: int = DRAWS, seed: int = 0) -> Board:
         raise UserError("there is no record to show: run a sweep first, for example `synthward sweep experiment=quick`")
     if not results.cells:
         raise UserError(f"of {plural(len(left_out), 'record')} none can be shown; the first: {left_out[0]}")
-    Thread(
-        target=import_module, args=("scipy.stats",)
-    ).start()  # while arrays are sorted: ranks need it, and it is slow
+    # Ranks need it, and it loads slowly: while arrays are sorted, another core is free.
+    Thread(target=import_module, args=("scipy.stats",)).start()
     kept = one_per_cell(results, gathered.doubles)
     labels = Labels(results, kept)
     found = [_Builder(table, gathered.verified, draws, seed).section() for table in tables(results, kept, labels)]

@@ -11,7 +11,7 @@ import itertools
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from .charts import ACCENT, DIM, LINE, NEGATIVE, PANEL, POSITIVE, REAL, WEAK, drawn
+from .drawing import ACCENT, DIM, LINE, NEGATIVE, PANEL, POSITIVE, REAL, WEAK, drawn
 from .naming import plain
 
 if TYPE_CHECKING:

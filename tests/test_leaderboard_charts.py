@@ -13,7 +13,7 @@ import pytest
 from board_records import card, record
 from fontTools.ttLib import TTFont
 from matplotlib import get_data_path
-from synthward.leaderboard import charts
+from synthward.leaderboard import charts, drawing
 from synthward.leaderboard.aggregate import summarise
 from synthward.leaderboard.board import FamilyScores, Section
 from synthward.results.record import Record
@@ -117,7 +117,7 @@ def test_names_are_printed_as_they_are_and_nothing_runs():
 
 def test_control_characters_are_drawn_as_spaces():
     spec = {"data": {"values": [{"name": "a\x00\x0bb\ufffe"}]}, "mark": "text", "encoding": {"text": {"field": "name"}}}
-    svg = charts.drawn(spec, "c\x0bd")
+    svg = drawing.drawn(spec, "c\x0bd")
     assert [text.strip() for text in texts(svg)] == ["a  b"]
     assert 'aria-label="c d"' in svg
 
@@ -174,7 +174,7 @@ def test_plots_are_the_same_whatever_fonts_a_machine_has(tmp_path):
     fonts = tmp_path / "fonts.conf"
     fonts.write_text(f"<fontconfig><dir>{tmp_path}</dir></fontconfig>")
     draw = (
-        "import os, sys; from synthward.leaderboard.charts import drawn; "
+        "import os, sys; from synthward.leaderboard.drawing import drawn; "
         "axis = {'field': 'name', 'type': 'nominal'}; "
         "print(drawn({'data': {'values': [{'name': 'WWWWWWWWWWWW'}]}, 'mark': 'bar', 'encoding': {'y': axis}}, '')); "
         "print(os.environ['FONTCONFIG_FILE'], file=sys.stderr)"

@@ -8,7 +8,7 @@ import pytest
 from browsing import AA, CONTRASTS, Visit
 from jinja2 import ChoiceLoader, DictLoader, PackageLoader
 from metric_tables import WARD, damaged, evaluation, ward
-from synthward.leaderboard import charts, page, portraits
+from synthward.leaderboard import drawing, page, portraits
 from synthward.metrics.portrait import portray
 from synthward.results.portrait import Associations, Breakdown, Distances, Drawn, Marginal, Portrait, Side
 
@@ -219,15 +219,15 @@ def test_distances_show_control_as_bars_and_train_as_the_outline():
 
 
 def test_many_columns_are_few_kinds_of_plots_and_few_bytes(plain):
-    charts._compiled.cache_clear()
+    drawing._compiled.cache_clear()
     for column in plain.columns:
         assert len(portraits.marginal(column)) < 4_000
-    assert charts._compiled.cache_info().misses == 2
+    assert drawing._compiled.cache_info().misses == 2
     strengths = tuple(tuple((-1) ** m * m / 40 for m in range(n)) for n in range(40))
     found = Associations(names=tuple(f"column {n}" for n in range(40)), real=strengths, synthetic=strengths)
     for _, svg in portraits.associations(found):
         assert len(svg) < 30_000
-    assert charts._compiled.cache_info().misses == 3
+    assert drawing._compiled.cache_info().misses == 3
 
 
 def test_hostile_names_are_text_and_nothing_else():
