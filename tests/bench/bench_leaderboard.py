@@ -99,7 +99,7 @@ def first_page(site: Path) -> tuple[float, dict[str, float]]:
     megabytes = sum(transferred) / 1e6
     start = time.perf_counter()
     page.locator("table.sortable th", has_text="fidelity").first.click()
-    page.wait_for_function("location.hash.includes('sort')")
+    page.wait_for_url("**sort=**")
     seconds["sorted"] = time.perf_counter() - start
     page.evaluate("document.querySelector('#controls details').open = true")
     start = time.perf_counter()
